@@ -1,0 +1,1 @@
+"""Chips and models with provenance: look up, never compute."""

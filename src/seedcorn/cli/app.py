@@ -1,0 +1,23 @@
+"""The application: registers every command and turns errors into exit codes."""
+
+import sys
+
+import typer
+
+from seedcorn.errors import SeedcornError
+
+app = typer.Typer(name="seedcorn", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 the answer is no, 2 the input is wrong."""
+    try:
+        app()
+    except SeedcornError as error:
+        sys.stderr.write(f"error: {error}\n")
+        for note in getattr(error, "__notes__", ()):
+            sys.stderr.write(f"  {note}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)

@@ -1,0 +1,68 @@
+"""What a replay found."""
+
+from dataclasses import dataclass
+
+from seedcorn.domain.workload import Metric, Slo, Statistic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One latency over all requests that finished (ITL: over all gaps), in seconds. Percentiles are request-weighted."""
+
+    mean_s: float
+    p50_s: float
+    p90_s: float
+    p95_s: float
+    p99_s: float
+
+    def value_s(self, statistic: Statistic) -> float:
+        """The value of one statistic."""
+        return {
+            Statistic.MEAN: self.mean_s,
+            Statistic.P50: self.p50_s,
+            Statistic.P90: self.p90_s,
+            Statistic.P95: self.p95_s,
+            Statistic.P99: self.p99_s,
+        }[statistic]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A replay in numbers.
+
+    Invariant: ``arrived == finished + refused`` (a replay runs until its last request is done).
+
+    Attributes:
+        refused: Requests too long for any replica's KV cache.
+        duration_s: First arrival to last token.
+        busy_share: Share of replica-time spent in steps.
+        tokens_per_s: Output tokens per second of ``duration_s``.
+        slo_attainment_share: Share of arrived requests within every per-request bound, where an SLO was given.
+    """
+
+    arrived: int
+    finished: int
+    refused: int
+    preemptions: int
+    steps: int
+    duration_s: float
+    busy_share: float
+    input_tokens_per_s: float
+    output_tokens_per_s: float
+    ttft: Latency
+    tpot: Latency
+    itl: Latency
+    e2e: Latency
+    slo_attainment_share: float | None = None
+
+    def latency(self, metric: Metric) -> Latency:
+        """The latency called ``metric``."""
+        return {Metric.TTFT: self.ttft, Metric.TPOT: self.tpot, Metric.ITL: self.itl, Metric.E2E: self.e2e}[
+            metric
+        ]
+
+    def meets(self, slo: Slo) -> bool:
+        """Whether nothing was refused and every objective holds."""
+        return self.refused == 0 and all(
+            self.latency(o.metric).value_s(o.statistic) <= o.bound_s for o in slo.objectives
+        )

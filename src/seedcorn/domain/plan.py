@@ -1,0 +1,98 @@
+"""The plan: what runs where, what it frees, and how sure we are. Values only; ``wire`` writes the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seedcorn.domain.hardware import PoolName
+from seedcorn.domain.market import PoolUse, Status
+from seedcorn.domain.offer import Offer, Refusal
+from seedcorn.domain.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Replicas of one offer; ``share`` is the part of the service's traffic routed to them."""
+
+    offer: Offer
+    replicas: int
+    share: float
+
+    @property
+    def chips(self) -> int:
+        """Chips in all."""
+        return self.replicas * self.offer.candidate.parallelism.chips
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """An offer and what serving the whole service with it would cost, in reference-chip hours an hour, at the plan's prices."""
+
+    offer: Offer
+    replicas: int
+    chips: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePlan:
+    """Where one service goes, what was considered, what replay said.
+
+    Attributes:
+        today_chips: Chips of its pool today that the service needs there; ``None`` if it runs nowhere.
+        alternatives: Every offer, cheapest first.
+        refusals: Every candidate that is no offer.
+        load_factor: What the planned rate was multiplied by after replays that missed (1: never).
+        outcome: Replay of the whole service under this plan; ``None``: not replayed.
+    """
+
+    service: str
+    deployments: tuple[Deployment, ...]
+    today: PoolName | None
+    today_chips: int | None
+    alternatives: tuple[Alternative, ...]
+    refusals: tuple[Refusal, ...]
+    load_factor: float = 1.0
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlan:
+    """The gang a training job gets; no ``pool`` when it waits."""
+
+    job: str
+    pool: PoolName | None
+    chips: int = 0
+    parallelism: str = ""
+    tokens_per_s: float = 0.0
+    finishes_in_s: float | None = None
+    progress: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything ``plan.json`` holds.
+
+    Attributes:
+        inputs_hash: SHA-256 over the scenario and every resolved input.
+        reference_pool: The pool whose chip-hour is the numéraire.
+        training_chips_freed: Reference-pool chips the services need today, less what they use in the plan.
+        today_chips: Reference-pool chips the services need today.
+    """
+
+    name: str
+    inputs_hash: str
+    seed: int
+    reference_pool: PoolName
+    services: tuple[ServicePlan, ...]
+    jobs: tuple[JobPlan, ...]
+    pools: tuple[PoolUse, ...]
+    status: Status
+    objective: float
+    bound: float
+    gap: float
+    today_chips: int
+    training_chips_freed: int
+    replayed: bool
+    slos_held: bool | None
+    warnings: tuple[str, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,160 @@
+"""What asks for chips: services with traffic and latency objectives, and training jobs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedcorn.domain.hardware import Dtype, PoolName
+from seedcorn.domain.model import ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """Requests in arrival order.
+
+    Attributes:
+        arrival_s: (num_requests,) float64, sorted, seconds since the trace's start (first is ≥ 0).
+        input_tokens: (num_requests,) int32, prompt lengths, ≥ 1.
+        output_tokens: (num_requests,) int32, generated tokens, ≥ 1.
+        source: Where it came from and its licence, as printed.
+    """
+
+    name: str
+    arrival_s: NDArray[np.float64]
+    input_tokens: NDArray[np.int32]
+    output_tokens: NDArray[np.int32]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.arrival_s.shape == self.input_tokens.shape == self.output_tokens.shape
+
+    @property
+    def num_requests(self) -> int:
+        """How many requests the trace holds."""
+        return int(self.arrival_s.shape[0])
+
+    @property
+    def mean_rate_per_s(self) -> float:
+        """Requests per second from the first arrival to the last."""
+        span_s = float(self.arrival_s[-1] - self.arrival_s[0]) if self.num_requests > 1 else 0.0
+        return (self.num_requests - 1) / span_s if span_s > 0 else 0.0
+
+
+class Metric(StrEnum):
+    """A latency of one request (ITL: of every gap between tokens)."""
+
+    TTFT = "ttft"
+    TPOT = "tpot"
+    ITL = "itl"
+    E2E = "e2e"
+
+
+class Statistic(StrEnum):
+    """How a latency is summed up over requests."""
+
+    MEAN = "mean"
+    P50 = "p50"
+    P90 = "p90"
+    P95 = "p95"
+    P99 = "p99"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """One bound: the ``statistic`` of ``metric`` is at most ``bound_s``."""
+
+    metric: Metric
+    statistic: Statistic
+    bound_s: float
+
+    @property
+    def name(self) -> str:
+        """As scenarios write it: ``ttft_p99``."""
+        return f"{self.metric}_{self.statistic}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slo:
+    """Every objective of a service; all must hold."""
+
+    objectives: tuple[Objective, ...]
+
+
+class EngineName(StrEnum):
+    """The serving engine whose scheduler the replay follows."""
+
+    VLLM = "vllm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Scheduler limits of one replica, by vLLM's own names.
+
+    Attributes:
+        block_size: Tokens per KV block.
+        gpu_memory_utilization: Share of memory the engine may use.
+    """
+
+    engine: EngineName = EngineName.VLLM
+    max_num_seqs: int = 256
+    max_num_batched_tokens: int = 8192
+    block_size: int = 16
+    gpu_memory_utilization: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A model served to users.
+
+    Attributes:
+        dtypes: Variants the owner accepts, in order of preference; empty: the published one.
+        rate_per_s: Mean request rate to plan for.
+        today: Pool it runs on now, if any.
+        pools: Pools it may run on; empty: all.
+    """
+
+    name: str
+    model: ModelSpec
+    trace: Trace
+    rate_per_s: float
+    slo: Slo
+    dtypes: tuple[Dtype, ...] = ()
+    today: PoolName | None = None
+    pools: tuple[PoolName, ...] = ()
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """A model to train, by architecture or by parameter counts alone.
+
+    Attributes:
+        model: ``None`` where only parameter counts are known.
+        params: Total parameters.
+        active_params: Parameters one token passes (equal to ``params`` for a dense model).
+        tokens: Tokens still to train on; ``None``: open-ended.
+        min_chips / max_chips: Gang size bounds; ``None``: one node / the whole pool.
+        deadline_s: From now; ``None``: as soon as may be.
+        weight: Value of its progress against other jobs'.
+    """
+
+    name: str
+    params: float
+    active_params: float
+    model: ModelSpec | None = None
+    tokens: float | None = None
+    sequence_length: int = 4096
+    dtype: Dtype = Dtype.BF16
+    pools: tuple[PoolName, ...] = ()
+    min_chips: int | None = None
+    max_chips: int | None = None
+    deadline_s: float | None = None
+    weight: float = 1.0
+
+
+def objectives_by_name(objectives: Sequence[Objective]) -> dict[str, Objective]:
+    """Objectives keyed as scenarios write them."""
+    return {objective.name: objective for objective in objectives}

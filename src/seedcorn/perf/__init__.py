@@ -1,0 +1,1 @@
+"""How long one step of one replica takes, and what fits its memory."""

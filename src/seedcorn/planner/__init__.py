@@ -1,0 +1,1 @@
+"""The market: prices, best responses, a proven gap."""

@@ -1,0 +1,1 @@
+"""Exact replay of real traffic through a model of continuous batching."""

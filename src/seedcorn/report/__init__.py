@@ -1,0 +1,1 @@
+"""Domain values as tables and text. Formats, never computes."""

@@ -1,0 +1,1 @@
+"""The main job, in order: resolve → offers → plan → replay → tighten → plan."""

@@ -1,0 +1,1 @@
+"""Documents people write and read, to and from domain values, versioned."""
