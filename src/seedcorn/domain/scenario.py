@@ -1,0 +1,54 @@
+"""A scenario with every name resolved: what the study works on."""
+
+from dataclasses import dataclass, field
+
+from seedcorn.domain.hardware import Pool, PoolName
+from seedcorn.domain.workload import Service, TrainingJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """How to plan.
+
+    Attributes:
+        gap: Stop when the plan is proven within this relative gap of the best one.
+        confidence: Offers are sized at this quantile of the step model's uncertainty.
+        load_margin: Traffic above the mean rate that the plan must carry, as a share of it.
+        idle_value: What a free chip is worth, as a share of what it could train.
+        rounds: How often the plan may be tightened after a replay that missed an objective.
+    """
+
+    gap: float = 0.001
+    time_limit_s: float = 60.0
+    confidence: float = 0.9
+    load_margin: float = 0.1
+    idle_value: float = 0.5
+    rounds: int = 3
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Fleet, claimants and how to plan. Names are unique within pools, services and jobs.
+
+    Attributes:
+        reference: Pool whose chip-hour is the numéraire; ``None``: the study picks the pool whose
+            chip trains fastest.
+        inputs_hash: SHA-256 over the document and everything that its names resolved to.
+    """
+
+    name: str
+    pools: tuple[Pool, ...]
+    services: tuple[Service, ...] = ()
+    jobs: tuple[TrainingJob, ...] = ()
+    planning: Planning = field(default_factory=Planning)
+    reference: PoolName | None = None
+    inputs_hash: str = ""
+
+    def pool(self, name: PoolName) -> Pool:
+        """The pool called ``name``."""
+        return next(pool for pool in self.pools if pool.name == name)
+
+    def service(self, name: str) -> Service:
+        """The service called ``name``."""
+        return next(service for service in self.services if service.name == name)
