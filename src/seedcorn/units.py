@@ -34,6 +34,7 @@ _BYTES_PER_S = (
     | {f"{p}b/s": f / 8 for p, f in _DECIMAL.items()}
     | {f"{p}bit/s": f / 8 for p, f in _DECIMAL.items()}
 )
+_WATTS = {f"{p}W": f for p, f in _DECIMAL.items()}
 _FLOP_PER_S = {f"{p}{unit}": f for p, f in _DECIMAL.items() for unit in ("FLOP/s", "OP/s")}
 
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*$")
@@ -89,6 +90,15 @@ def flop_per_s(value: object) -> float:
     989000000000000.0
     """
     return _read(value, _FLOP_PER_S, "a rate of work", "989 TFLOP/s")
+
+
+def watts(value: object) -> float:
+    """Watts in a power such as ``"700 W"``.
+
+    >>> watts("1.2 kW")
+    1200.0
+    """
+    return _read(value, _WATTS, "a power", "700 W")
 
 
 def money_per_chip_hour(value: object) -> tuple[float, str]:
