@@ -1,7 +1,7 @@
 """What asks for chips: services with traffic and latency objectives, and training jobs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -114,6 +114,7 @@ class Service:
         rate_per_s: Mean request rate to plan for.
         today: Pool it runs on now, if any.
         pools: Pools it may run on; empty: all.
+        engines: Scheduler limits to choose from; the best of them is taken for each replica.
     """
 
     name: str
@@ -124,7 +125,7 @@ class Service:
     dtypes: tuple[Dtype, ...] = ()
     today: PoolName | None = None
     pools: tuple[PoolName, ...] = ()
-    engine: EngineSettings = field(default_factory=EngineSettings)
+    engines: tuple[EngineSettings, ...] = (EngineSettings(),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,7 @@ class TrainingJob:
         params: Total parameters.
         active_params: Parameters one token passes (equal to ``params`` for a dense model).
         tokens: Tokens still to train on; ``None``: open-ended.
+        batch_tokens: Tokens of one optimizer step; ``None``: what the batch-size scaling law gives.
         min_chips / max_chips: Gang size bounds; ``None``: one node / the whole pool.
         deadline_s: From now; ``None``: as soon as may be.
         weight: Value of its progress against other jobs'.
@@ -146,6 +148,7 @@ class TrainingJob:
     active_params: float
     model: ModelSpec | None = None
     tokens: float | None = None
+    batch_tokens: float | None = None
     sequence_length: int = 4096
     dtype: Dtype = Dtype.BF16
     pools: tuple[PoolName, ...] = ()

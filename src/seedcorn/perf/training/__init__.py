@@ -1,0 +1,19 @@
+"""Training throughput: how many tokens a second a gang of chips trains, and how sure we are."""
+
+from seedcorn.perf.training.effectiveness import checkpoint_interval_s, effectiveness_share
+from seedcorn.perf.training.layout import TrainingParallelism
+from seedcorn.perf.training.rate import TrainingRate, batch_tokens, training_rate
+from seedcorn.perf.training.search import GangOption, best_training, gang_options, relative_speed
+
+__all__ = [
+    "GangOption",
+    "TrainingParallelism",
+    "TrainingRate",
+    "batch_tokens",
+    "best_training",
+    "checkpoint_interval_s",
+    "effectiveness_share",
+    "gang_options",
+    "relative_speed",
+    "training_rate",
+]

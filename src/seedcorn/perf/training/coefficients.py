@@ -1,0 +1,50 @@
+"""The fitted coefficients of the training model: read from ``coefficients.toml``, written by ``tools/fit_training.py``."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coefficients:
+    """What the datasheet does not say: how much of it training gets.
+
+    Attributes:
+        gemm_share: Share of peak that large matrix multiplications reach.
+        attention_share: Share of the 16-bit peak that causal attention kernels reach.
+        low_precision_share: The same for formats below 16 bits, as a factor on ``gemm_share``.
+        expert_share: The same for grouped expert matrices, as a factor on ``gemm_share``.
+        elementwise_bytes: Memory traffic of norms, activations and residuals, per layer and unit of
+            ``hidden_size``, forward and backward.
+        tp_exposed_share / ep_exposed_share: Communication time that computation does not hide.
+        dp_overlap: Order of the norm that joins computation and data-parallel reduction: 1 adds
+            them, infinity hides the shorter.
+        bubble_share: Pipeline bubble left of 1F1B's (pp − 1) / microbatches after interleaving.
+        scale_loss: Time added by each doubling of the nodes: stragglers, congestion, jitter.
+        family_log_offsets: ln(efficiency of a chip family against all), shrunk towards 0.
+        log_sigma: Standard deviation of ln(true rate / predicted) for a source never seen, on a
+            family that was measured; ``unseen_log_sigma`` on one that was not.
+    """
+
+    gemm_share: float
+    attention_share: float
+    low_precision_share: float
+    expert_share: float
+    elementwise_bytes: float
+    tp_exposed_share: float
+    ep_exposed_share: float
+    dp_overlap: float
+    bubble_share: float
+    scale_loss: float
+    log_sigma: float
+    unseen_log_sigma: float
+    family_log_offsets: Mapping[str, float]
+
+
+@cache
+def bundled_coefficients() -> Coefficients:
+    """The coefficients shipped with the package."""
+    document = tomllib.loads(resources.files(__package__).joinpath("coefficients.toml").read_text("utf-8"))
+    return Coefficients(**document["coefficients"], family_log_offsets=document["family_log_offsets"])
