@@ -4,6 +4,7 @@
 
     SeedcornError
     ├── InputError              what you gave is wrong                       exit 2
+    │   ├── InvalidDocument     a document breaks its schema: lists every problem with its place
     │   ├── UnknownName         no such chip, model, pool, trace, service
     │   └── AmbiguousName       the name means several things: lists them
     └── Infeasible              the input is right, the answer is no         exit 1
@@ -16,7 +17,7 @@ Anything else that escapes is our bug. A message names the thing in the user's w
 got and what would work; the exception carries the same data, so that no caller parses text.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class SeedcornError(Exception):
@@ -43,6 +44,22 @@ class InputError(SeedcornError):
     """What the user gave is wrong; nothing was done."""
 
     exit_code = 2
+
+
+class InvalidDocument(InputError):
+    """A document breaks its schema.
+
+    Attributes:
+        problems: (where, message) of each, in document order; the first is no more to blame than the others.
+    """
+
+    def __init__(self, name: str, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        if len(problems) == 1:
+            super().__init__(problems[0][1], where=problems[0][0])
+        else:
+            lines = "".join(f"\n  {where}: {message}" for where, message in problems)
+            super().__init__(f"{len(problems)} problems{lines}", where=name)
 
 
 class UnknownName(InputError):

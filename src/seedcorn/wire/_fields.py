@@ -1,0 +1,144 @@
+"""What the fields of documents are made of: a strict model, lists, quantities with units, dates, names."""
+
+import datetime
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    Strict,
+)
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from seedcorn import units
+from seedcorn.errors import InputError
+
+T = TypeVar("T")
+
+
+class Document(BaseModel):
+    """Part of a document: frozen, no unknown keys, no text taken for a number, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Many = Annotated[tuple[T, ...], Strict(False)]
+"""A list in the file, a tuple here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What leaving a field out means, where its default value does not say it."""
+
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A field written as text with a unit, such as ``"2 s"``, and held in the base unit."""
+
+    read: Callable[[object], object]
+    show: Callable[[float], str]
+    what: str
+    pattern: str
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._validated, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": self.pattern, "examples": [self.example]}
+
+    def _validated(self, value: object) -> object:
+        try:
+            return self.read(value)
+        except InputError as error:
+            raise ValueError(error.message) from None
+
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
+
+Seconds = Annotated[
+    float,
+    Quantity(
+        read=units.seconds,
+        show=units.format_seconds,
+        what="duration",
+        pattern=_NUMBER + r"(ns|us|µs|ms|s|min|h|d|w)\s*$",
+        example="2 s",
+    ),
+]
+BytesPerS = Annotated[
+    float,
+    Quantity(
+        read=units.bytes_per_s,
+        show=units.format_bytes_per_s,
+        what="bandwidth",
+        pattern=_NUMBER + r"(([kKMGTPE]|[KMGT]i)?B/s|[kKMGTPE]?(b|bit)/s)\s*$",
+        example="400 Gb/s",
+    ),
+]
+PricePerChipHour = Annotated[
+    Annotated[tuple[float, str], Strict(False)],
+    Quantity(
+        read=units.money_per_chip_hour,
+        show=str,
+        what="price",
+        pattern=r"^\s*\d+(\.\d+)?\s*[A-Z]{3}/chip-hour\s*$",
+        example="3.10 USD/chip-hour",
+    ),
+]
+
+
+def _date(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            pass  # no such day: refused below, in the same words
+    if isinstance(value, datetime.date):
+        return value
+    raise ValueError(f"expected a date, such as 2026-11-24, got {value!r}")
+
+
+Date = Annotated[datetime.date, BeforeValidator(_date)]
+
+
+def _name(value: str) -> str:
+    if value.strip() != value or not value or not value.isprintable():
+        raise ValueError(f"expected a name without blanks around it, got {value!r}")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name), Field(min_length=1)]
+"""What the reader of a plan will call it."""
+
+
+def _country(value: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", value):
+        raise ValueError(f"expected an ISO 3166 country code of two capitals, such as CN, got {value!r}")
+    return value
+
+
+Country = Annotated[str, AfterValidator(_country), Field(json_schema_extra={"pattern": "^[A-Z]{2}$"})]
+
+
+def quantity_of(annotation: object, metadata: tuple[Any, ...] = ()) -> Quantity | None:
+    """The quantity that a field's annotation or metadata holds, if any."""
+    own = (*metadata, *getattr(annotation, "__metadata__", ()))
+    found = next((item for item in own if isinstance(item, Quantity)), None)
+    if found is not None:
+        return found
+    inner = getattr(annotation, "__args__", ())
+    return next((q for q in map(quantity_of, inner) if q is not None), None)

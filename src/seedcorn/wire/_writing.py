@@ -1,0 +1,55 @@
+"""Documents out: the same values are the same bytes, and a reader never sees half a file."""
+
+import json
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from seedcorn.errors import InputError
+from seedcorn.wire._text import Json
+
+
+def json_bytes(data: Json) -> bytes:
+    """``data`` as JSON for people and for ``diff``: keys in the order given, one value a line."""
+    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def write_text_atomically(path: Path, content: str | bytes) -> None:
+    """Put ``content`` at ``path``: whole and on disk, or not at all.
+
+    Written under a temporary name beside ``path``, synced, then renamed over it; a link is followed.
+
+    Raises:
+        InputError: The folder is missing or closed to us, or ``path`` is no regular file.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write {path}: it is not a regular file; give the name of a file")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        _write_synced(temporary, data)
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        with suppress(OSError):  # already renamed, or never written
+            temporary.unlink()
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

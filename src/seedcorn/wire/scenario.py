@@ -1,0 +1,461 @@
+"""``scenario.yaml``: what you have, what it must serve and train, and how to plan it.
+
+The keys are a contract: more may be added, none is renamed. A key whose capability seedcorn does not
+have yet is checked like any other and named by `ScenarioDocument.not_used_yet`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from seedcorn.domain.hardware import Dtype
+from seedcorn.domain.workload import EngineName, EngineSettings, Metric, Objective, Slo, Statistic
+from seedcorn.units import format_seconds
+from seedcorn.wire._fields import (
+    Absent,
+    BytesPerS,
+    Country,
+    Date,
+    Document,
+    Many,
+    Name,
+    PricePerChipHour,
+    Quantity,
+    Seconds,
+)
+from seedcorn.wire._reading import Located, Problem, did_you_mean, dotted, read_document
+from seedcorn.wire._text import Step
+
+_ENGINE = EngineSettings()
+_OBJECTIVES = tuple(f"{metric}_{statistic}" for metric in Metric for statistic in Statistic)
+
+
+def _objective_name(value: str) -> str:
+    if value not in _OBJECTIVES:
+        raise ValueError(
+            f"unknown objective {value!r}{did_you_mean(value, _OBJECTIVES)} "
+            "(a latency of ttft, tpot, itl, e2e and a statistic of mean, p50, p90, p95, p99)"
+        )
+    return value
+
+
+ObjectiveName = Annotated[
+    str,
+    AfterValidator(_objective_name),
+    Field(json_schema_extra={"pattern": "^(ttft|tpot|itl|e2e)_(mean|p50|p90|p95|p99)$"}),
+]
+DtypeName = Annotated[Dtype, Field(strict=False)]
+
+
+class PoolDocument(Document):
+    """Identical nodes in one place."""
+
+    name: Name = Field(description="Unique among pools.")
+    chip: str = Field(
+        min_length=1,
+        description="A catalogue id, an alias, or the path of a file of specs (from the scenario's folder).",
+    )
+    chips: int = Field(description="Chips owned, spare ones included. At least 1.")
+    chips_per_node: int = Field(ge=1, description="Chips of one node; the last node may be partial.")
+    network: Annotated[BytesPerS | None, Absent("unknown")] = Field(
+        default=None, description="Bandwidth per chip between nodes, one direction."
+    )
+    spare: int = Field(default=0, ge=0, description="Chips kept free for failures: never planned with.")
+    price: Annotated[float | None, Absent("what the chip could train")] = Field(
+        default=None, ge=0, description="Worth of one free chip-hour, in hours of the reference chip."
+    )
+    site: str | None = Field(default=None, description="Where the pool stands.")
+
+
+class FleetDocument(Document):
+    """The chips: listed as pools, or taken from the stock ledger as of a date."""
+
+    pools: Many[PoolDocument] = Field(default=(), description="The pools. Required unless `stock` is given.")
+    stock: Name | None = Field(default=None, description="A stock ledger to take the pools from.")
+    on: Date | None = Field(default=None, description="The date of the stock, such as 2026-11-24.")
+
+
+class TrafficDocument(Document):
+    """Requests: the shape from a trace, the mean rate from you."""
+
+    trace: str = Field(
+        min_length=1, description="A bundled trace, or the path of a file (from the scenario's folder)."
+    )
+    rate_per_s: Annotated[float | None, Absent("the trace's own")] = Field(
+        default=None, gt=0, description="Mean requests per second; the trace's shape and burstiness are kept."
+    )
+
+
+class TodayDocument(Document):
+    """Where the service runs now."""
+
+    pool: str = Field(description="A pool of the fleet. The plan counts the chips that leave it.")
+
+
+class EngineDocument(Document):
+    """Scheduler limits of one replica, by vLLM's own names."""
+
+    name: Annotated[EngineName, Field(strict=False)] = Field(
+        default=_ENGINE.engine, description="Whose scheduler the replay follows."
+    )
+    max_num_seqs: int = Field(
+        default=_ENGINE.max_num_seqs, ge=1, description="Most sequences that run at once in a replica."
+    )
+    max_num_batched_tokens: int = Field(
+        default=_ENGINE.max_num_batched_tokens, ge=1, description="Most tokens processed in one step."
+    )
+    block_size: int = Field(default=_ENGINE.block_size, ge=1, description="Tokens per KV-cache block.")
+    gpu_memory_utilization: float = Field(
+        default=_ENGINE.gpu_memory_utilization,
+        gt=0,
+        le=1,
+        description="Share of the chip's memory the engine may use.",
+    )
+
+    @property
+    def settings(self) -> EngineSettings:
+        """The limits as the replay takes them."""
+        return EngineSettings(
+            engine=self.name,
+            max_num_seqs=self.max_num_seqs,
+            max_num_batched_tokens=self.max_num_batched_tokens,
+            block_size=self.block_size,
+            gpu_memory_utilization=self.gpu_memory_utilization,
+        )
+
+
+class ServiceDocument(Document):
+    """A model served to users, within latency objectives."""
+
+    name: Name = Field(description="Unique among services.")
+    model: str = Field(
+        min_length=1,
+        description="A Hugging Face id in the catalogue, or the path of a config.json (from the scenario's folder).",
+    )
+    dtypes: Annotated[Many[DtypeName], Absent("as published")] = Field(
+        default=(), description="Number formats the owner accepts, in order of preference."
+    )
+    traffic: TrafficDocument = Field(description="What is asked of it.")
+    slo: Mapping[ObjectiveName, Annotated[Seconds, Field(gt=0)]] = Field(
+        min_length=1,
+        description="Bounds, all of which must hold: a latency (`ttft`, `tpot`, `itl`, `e2e`), `_`, a statistic "
+        "(`mean`, `p50`, `p90`, `p95`, `p99`).",
+    )
+    today: Annotated[TodayDocument | None, Absent("it runs nowhere yet")] = Field(
+        default=None, description="Where it runs now."
+    )
+    pools: Annotated[Many[str], Absent("every pool")] = Field(default=(), description="Pools it may run on.")
+    engine: EngineDocument = Field(default_factory=EngineDocument, description="The serving engine.")
+
+    @property
+    def objectives(self) -> Slo:
+        """The SLO as the replay takes it, in the order written."""
+        return Slo(objectives=tuple(_objective(name, bound_s) for name, bound_s in self.slo.items()))
+
+
+def _objective(name: str, bound_s: float) -> Objective:
+    metric, statistic = name.split("_")
+    return Objective(metric=Metric(metric), statistic=Statistic(statistic), bound_s=bound_s)
+
+
+class GangDocument(Document):
+    """How many chips a training job may take."""
+
+    min: Annotated[int | None, Absent("one node")] = Field(default=None, ge=1, description="Fewest chips.")
+    max: Annotated[int | None, Absent("the whole pool")] = Field(
+        default=None, ge=1, description="Most chips."
+    )
+
+
+class TrainingDocument(Document):
+    """A model to train: its architecture (`model`), or its size alone (`params`, `active_params`)."""
+
+    name: Name = Field(description="Unique among training jobs.")
+    model: str | None = Field(default=None, min_length=1, description="As for services. Instead of `params`.")
+    params: float | None = Field(default=None, gt=0, description="Total parameters. Instead of `model`.")
+    active_params: float | None = Field(
+        default=None,
+        gt=0,
+        description="Parameters that one token passes. Only with `params`; left out, the model is dense.",
+    )
+    tokens: Annotated[float | None, Absent("open-ended")] = Field(
+        default=None, gt=0, description="Tokens still to train on."
+    )
+    sequence_length: int = Field(default=4096, ge=1, description="Tokens of one training sequence.")
+    dtype: DtypeName = Field(default=Dtype.BF16, description="Number format of matrix multiplications.")
+    pools: Annotated[Many[str], Absent("every pool")] = Field(
+        default=(), description="Pools it may train on."
+    )
+    chips: GangDocument = Field(default_factory=GangDocument, description="Bounds of the gang.")
+    deadline: Annotated[Annotated[Seconds, Field(gt=0)] | None, Absent("as soon as may be")] = Field(
+        default=None, description="Time from now by which `tokens` must be trained."
+    )
+    weight: float = Field(default=1.0, gt=0, description="Value of its progress against other jobs'.")
+
+
+class ResaleDocument(Document):
+    """Chips that may be sold by the hour where neither a service nor a training job needs them."""
+
+    name: Name = Field(description="Unique among resale products.")
+    pool: str = Field(description="A pool of the fleet.")
+    max_chips: int = Field(ge=1, description="Most chips that the market takes.")
+    price: PricePerChipHour = Field(description="What a chip-hour sells for.")
+    kind: Literal["reserved", "spot"] = Field(
+        description="Whether the buyer keeps it, or gives it back on notice."
+    )
+    notice: Annotated[Seconds, Field(ge=0)] | None = Field(
+        default=None, description="Time a spot buyer gets to leave. Required for, and only for, `spot`."
+    )
+
+
+class RulesDocument(Document):
+    """Whose export rules apply, and as of when."""
+
+    destination: Country = Field(description="Country the chips go to.")
+    headquarters: Annotated[Country | None, Absent("the destination")] = Field(
+        default=None, description="Country of the company's headquarters."
+    )
+    on: Annotated[Date | None, Absent("the newest rules known")] = Field(
+        default=None, description="The date whose rules apply."
+    )
+
+
+class PlanningDocument(Document):
+    """How hard to plan, and how cautiously."""
+
+    gap: float = Field(
+        default=0.001, ge=0, lt=1, description="Stop when the plan is proven this close to the best."
+    )
+    time_limit: Annotated[Seconds, Field(ge=0)] = Field(
+        default=60.0, description="Stop planning then, and print the gap reached."
+    )
+    slots: int = Field(default=1, ge=1, le=24, description="Time slots of a day, each with its own replicas.")
+    confidence: float = Field(
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="Size offers at this quantile of the step model's own uncertainty.",
+    )
+    load_margin: float = Field(default=0.1, ge=0, description="Plan for the rate times 1 plus this.")
+    max_moves: Annotated[int | None, Absent("any number")] = Field(
+        default=None, ge=0, description="Most replicas that may move from where they run today."
+    )
+    stickiness: float = Field(
+        default=0.0, ge=0, description="Reference-chip hours an hour that moving a replica must gain."
+    )
+    seed: int = Field(default=0, ge=0, description="Of every random draw: same input and seed, same plan.")
+
+
+class ScenarioDocument(Document):
+    """The whole scenario."""
+
+    seedcorn: Literal[1] = Field(description="Version of the document's form.")
+    kind: Literal["scenario"] = Field(default="scenario", description="What this document is.")
+    name: Name = Field(description="What the plan is called.")
+    fleet: FleetDocument = Field(description="The chips.")
+    services: Many[ServiceDocument] = Field(default=(), description="Models served to users.")
+    training: Many[TrainingDocument] = Field(default=(), description="Models to train.")
+    resale: Many[ResaleDocument] = Field(default=(), description="Chip-hours that may be sold.")
+    rules: RulesDocument | None = Field(default=None, description="Export rules to keep to.")
+    planning: PlanningDocument = Field(default_factory=PlanningDocument, description="How to plan.")
+
+    def not_used_yet(self) -> list[tuple[str, str]]:
+        """(path, why) of everything written here that no command takes into account yet."""
+        return list(_not_used_yet(self))
+
+    def warnings(self) -> list[tuple[str, str]]:
+        """(path, what) of what is accepted and looks odd."""
+        return list(_partial_nodes(self))
+
+    def defaults_used(self) -> dict[str, str]:
+        """Path → default, for every key left out; items of a list share one line (``services[].pools``)."""
+        return dict(_defaults_used(self))
+
+
+Paths: TypeAlias = Iterator[tuple[str, str]]
+
+
+def read_scenario(path: Path) -> Located[ScenarioDocument]:
+    """The scenario at ``path``, checked as far as it can be without catalogue or traces.
+
+    Raises:
+        InputError: Every mistake in it, each with ``file:line:column``, its path and what would work.
+    """
+    return read_document(path, ScenarioDocument, kind="scenario", check=scenario_problems)
+
+
+# -- what one field cannot see ------------------------------------------------------------------------
+
+
+def scenario_problems(scenario: ScenarioDocument) -> Iterator[Problem]:
+    """What is wrong between fields: names that clash or lead nowhere, numbers that disagree."""
+    if not scenario.services and not scenario.training:
+        yield Problem((), "nothing to plan: give at least one of services and training")
+    for key in ("services", "training", "resale"):
+        yield from _twice([item.name for item in getattr(scenario, key)], key, key="name")
+    yield from _fleet_problems(scenario.fleet)
+    if scenario.fleet.stock is None:
+        yield from _unknown_pools(scenario)
+    for i, service in enumerate(scenario.services):
+        yield from _twice(service.dtypes, "services", i, "dtypes")
+        yield from _twice(service.pools, "services", i, "pools")
+    for i, job in enumerate(scenario.training):
+        yield from _training_problems(("training", i), job)
+    for i, product in enumerate(scenario.resale):
+        yield from _resale_problems(("resale", i), product)
+
+
+def _twice(names: Sequence[str], *steps: Step, key: str | None = None) -> Iterator[Problem]:
+    """Every name of the list at ``steps`` that was there before; ``key`` is what holds it in an item."""
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            first = dotted((*steps, names.index(name)))
+            place = (*steps, i) if key is None else (*steps, i, key)
+            yield Problem(place, f"{name!r} is given twice: first as {first}")
+
+
+def _fleet_problems(fleet: FleetDocument) -> Iterator[Problem]:
+    if fleet.stock is not None and fleet.pools:
+        yield Problem(("fleet", "stock"), "give pools or a stock ledger, not both")
+    if fleet.stock is None and not fleet.pools:
+        yield Problem(("fleet",), "no pools: list at least one under 'pools', or name a 'stock' ledger")
+    if fleet.stock is None and fleet.on is not None:
+        yield Problem(("fleet", "on"), "a date needs a 'stock' ledger; pools are as they are")
+    yield from _twice([pool.name for pool in fleet.pools], "fleet", "pools", key="name")
+    for i, pool in enumerate(fleet.pools):
+        yield from _pool_problems(("fleet", "pools", i), pool)
+
+
+def _pool_problems(steps: tuple[Step, ...], pool: PoolDocument) -> Iterator[Problem]:
+    if pool.chips < 1:
+        message = f"pool {pool.name!r} has {pool.chips} chips: give at least 1, or leave the pool out"
+        yield Problem((*steps, "chips"), message)
+    elif pool.spare >= pool.chips:
+        message = (
+            f"{pool.spare} spare of {pool.chips} chips leaves none to plan with: at most {pool.chips - 1}"
+        )
+        yield Problem((*steps, "spare"), message)
+
+
+def _unknown_pools(scenario: ScenarioDocument) -> Iterator[Problem]:
+    known = [pool.name for pool in scenario.fleet.pools]
+    for steps, name in _pools_named(scenario):
+        if name not in known:
+            yield Problem(steps, f"no pool {name!r} in the fleet{did_you_mean(name, known)}")
+
+
+def _pools_named(scenario: ScenarioDocument) -> Iterator[tuple[tuple[Step, ...], str]]:
+    for i, service in enumerate(scenario.services):
+        if service.today is not None:
+            yield ("services", i, "today", "pool"), service.today.pool
+        yield from ((("services", i, "pools", j), name) for j, name in enumerate(service.pools))
+    for i, job in enumerate(scenario.training):
+        yield from ((("training", i, "pools", j), name) for j, name in enumerate(job.pools))
+    for i, product in enumerate(scenario.resale):
+        yield ("resale", i, "pool"), product.pool
+
+
+def _training_problems(steps: tuple[Step, ...], job: TrainingDocument) -> Iterator[Problem]:
+    if (job.model is None) == (job.params is None):
+        yield Problem(steps, f"job {job.name!r} needs one of 'model' and 'params'")
+    if job.active_params is not None and job.active_params > (job.params or 0.0):
+        said = "without 'params'" if job.params is None else f"more than params, {job.params:g}"
+        yield Problem((*steps, "active_params"), f"{job.active_params:g} active parameters {said}")
+    if job.deadline is not None and job.tokens is None:
+        message = (
+            f"a deadline of {format_seconds(job.deadline)} needs 'tokens': how many must be trained by then"
+        )
+        yield Problem((*steps, "deadline"), message)
+    low, high = job.chips.min, job.chips.max
+    if low is not None and high is not None and low > high:
+        yield Problem((*steps, "chips"), f"min {low} is more than max {high}")
+    yield from _twice(job.pools, *steps, "pools")
+
+
+def _resale_problems(steps: tuple[Step, ...], product: ResaleDocument) -> Iterator[Problem]:
+    if product.kind == "spot" and product.notice is None:
+        yield Problem(
+            steps, "a spot product needs 'notice': the time its buyer gets to leave, such as '10 min'"
+        )
+    if product.kind == "reserved" and product.notice is not None:
+        yield Problem((*steps, "notice"), "a reserved product is kept: it has no notice")
+
+
+# -- what to tell the reader --------------------------------------------------------------------------
+
+
+_NOT_USED_YET = {
+    "fleet.stock": "the stock ledger is not built in yet: list the pools to plan with them",
+    "fleet.pools[].site": "nothing depends on sites yet",
+    "resale": "the plan does not sell chips yet",
+    "rules": "export rules do not restrict the plan yet",
+    "planning.slots": "the plan has one time slot for now",
+    "planning.confidence": "offers are sized at the step model's median for now",
+    "planning.max_moves": "moves are not limited yet",
+    "planning.stickiness": "moves cost nothing yet",
+}
+_ASKS_NOTHING = {"planning.slots": 1, "planning.stickiness": 0.0}
+"""Values that ask for no more than is done anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A field of a document, written or left out."""
+
+    path: str
+    value: object
+    metadata: Sequence[object]
+    given: bool
+
+    @property
+    def key(self) -> str:
+        """The path without indices: ``fleet.pools[].site``."""
+        return re.sub(r"\[\d+\]", "[]", self.path)
+
+
+def _fields(part: BaseModel, path: str = "") -> Iterator[_Written]:
+    """Every field of ``part`` and of the documents inside it."""
+    for name, info in type(part).model_fields.items():
+        value, at = getattr(part, name), f"{path}.{name}".removeprefix(".")
+        yield _Written(path=at, value=value, metadata=info.metadata, given=name in part.model_fields_set)
+        if isinstance(value, BaseModel):
+            yield from _fields(value, at)
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            for i, item in enumerate(value):
+                yield from _fields(item, f"{at}[{i}]")
+
+
+def _not_used_yet(scenario: ScenarioDocument) -> Paths:
+    for field in _fields(scenario):
+        asks = field.given and field.value not in (None, (), _ASKS_NOTHING.get(field.key))
+        if asks and field.key in _NOT_USED_YET:
+            yield field.path, _NOT_USED_YET[field.key]
+
+
+def _defaults_used(scenario: ScenarioDocument) -> Paths:
+    for field in _fields(scenario):
+        shown = default_shown(field.value, field.metadata)
+        if not (field.given or shown is None or field.key in _NOT_USED_YET):
+            yield field.key, shown
+
+
+def default_shown(value: object, metadata: Iterable[object]) -> str | None:
+    """A default for people: what it means, or the value with its unit; ``None`` where it says nothing."""
+    for item in metadata:
+        if isinstance(item, Absent):
+            return item.meaning
+        if isinstance(item, Quantity) and isinstance(value, float):
+            return item.show(value)
+    return None if value is None or value == () or isinstance(value, BaseModel) else str(value)
+
+
+def _partial_nodes(scenario: ScenarioDocument) -> Paths:
+    for i, pool in enumerate(scenario.fleet.pools):
+        left = pool.chips % pool.chips_per_node
+        if left:
+            what = f"{pool.chips} chips are not whole nodes of {pool.chips_per_node}: the last has {left}"
+            yield f"fleet.pools[{i}].chips", what
