@@ -1,1 +1,17 @@
 """Chips and models with provenance: look up, never compute."""
+
+from seedcorn.catalog.chip import CatalogChip, chips, find_chip
+from seedcorn.catalog.facts import Fact, Kind, Source
+from seedcorn.catalog.model import CatalogModel, find_model, models
+
+__all__ = [
+    "CatalogChip",
+    "CatalogModel",
+    "Fact",
+    "Kind",
+    "Source",
+    "chips",
+    "find_chip",
+    "find_model",
+    "models",
+]
