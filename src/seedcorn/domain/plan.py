@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from seedcorn.domain.hardware import PoolName
-from seedcorn.domain.market import PoolUse, Status
+from seedcorn.domain.hardware import ChipName, PoolName
+from seedcorn.domain.market import Status
 from seedcorn.domain.offer import Offer, Refusal
 from seedcorn.domain.outcome import Outcome
 
@@ -69,6 +69,31 @@ class JobPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPlan:
+    """Who uses a pool, and what its chips are worth, in reference-chip hours an hour.
+
+    Attributes:
+        chips: Chips owned, ``spare`` included.
+        price: Worth of a chip that nobody uses.
+        shadow_price: What one more chip would add on top of that; 0 where chips are left over.
+    """
+
+    pool: PoolName
+    chip: ChipName
+    chips: int
+    spare: int
+    used_by_services: int
+    used_by_jobs: int
+    price: float
+    shadow_price: float
+
+    @property
+    def free(self) -> int:
+        """Chips that nobody uses, spare ones not counted."""
+        return self.chips - self.spare - self.used_by_services - self.used_by_jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything ``plan.json`` holds.
 
@@ -77,6 +102,7 @@ class Plan:
         reference_pool: The pool whose chip-hour is the numéraire.
         training_chips_freed: Reference-pool chips the services need today, less what they use in the plan.
         today_chips: Reference-pool chips the services need today.
+        slos_held: Whether the replay held every objective; ``None``: not replayed.
     """
 
     name: str
@@ -85,7 +111,7 @@ class Plan:
     reference_pool: PoolName
     services: tuple[ServicePlan, ...]
     jobs: tuple[JobPlan, ...]
-    pools: tuple[PoolUse, ...]
+    pools: tuple[PoolPlan, ...]
     status: Status
     objective: float
     bound: float

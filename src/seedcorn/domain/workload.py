@@ -96,6 +96,7 @@ class EngineSettings:
     Attributes:
         block_size: Tokens per KV block.
         gpu_memory_utilization: Share of memory the engine may use.
+        prefix_caching: Whether a preempted sequence finds its surviving blocks again.
     """
 
     engine: EngineName = EngineName.VLLM
@@ -103,6 +104,7 @@ class EngineSettings:
     max_num_batched_tokens: int = 8192
     block_size: int = 16
     gpu_memory_utilization: float = 0.9
+    prefix_caching: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
