@@ -20,7 +20,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from seedcorn import units
+from seedcorn.domain.hardware import Dtype
+from seedcorn.domain.workload import Metric, Statistic
 from seedcorn.errors import InputError
+from seedcorn.wire._reading import did_you_mean
 
 T = TypeVar("T")
 
@@ -132,6 +135,26 @@ def _country(value: str) -> str:
 
 
 Country = Annotated[str, AfterValidator(_country), Field(json_schema_extra={"pattern": "^[A-Z]{2}$"})]
+
+
+_OBJECTIVES = tuple(f"{metric}_{statistic}" for metric in Metric for statistic in Statistic)
+
+
+def _objective_name(value: str) -> str:
+    if value not in _OBJECTIVES:
+        raise ValueError(
+            f"unknown objective {value!r}{did_you_mean(value, _OBJECTIVES)} "
+            "(a latency of ttft, tpot, itl, e2e and a statistic of mean, p50, p90, p95, p99)"
+        )
+    return value
+
+
+ObjectiveName = Annotated[
+    str,
+    AfterValidator(_objective_name),
+    Field(json_schema_extra={"pattern": "^(ttft|tpot|itl|e2e)_(mean|p50|p90|p95|p99)$"}),
+]
+DtypeName = Annotated[Dtype, Field(strict=False)]
 
 
 def quantity_of(annotation: object, metadata: tuple[Any, ...] = ()) -> Quantity | None:

@@ -16,6 +16,7 @@ from seedcorn.errors import InputError, InvalidDocument
 from seedcorn.wire._text import Json, Parsed, Step, Unreadable, parse
 
 M = TypeVar("M", bound=BaseModel)
+N = TypeVar("N", bound=BaseModel)
 Where: TypeAlias = Callable[[Sequence[Step], bool], str]
 """``file:line:column`` of a part of a document; of its key, if so asked."""
 
@@ -54,6 +55,18 @@ class Located(Generic[M]):
     def where(self, *steps: Step) -> str:
         """``file:line:column`` of a part, or of its deepest ancestor that was written."""
         return self._where(steps, False)
+
+    def part(self, document: N, path: Path, *steps: Step) -> "Located[N]":
+        """The part of this document at ``steps``, as one of its own that names files relative to ``path``."""
+        data = self.data
+        for step in steps:
+            data = data[step]  # type: ignore[index]  # the document holds it, so the data does
+        return Located(
+            document=document,
+            path=path,
+            data=data,
+            _where=lambda further, at_key: self._where((*steps, *further), at_key),
+        )
 
     def reference(self, name: str) -> str:
         """``name`` as a path, if it is a file beside the document; else unchanged, a catalogue's name."""
@@ -105,7 +118,7 @@ def validated(
     try:
         document = model.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(detail, data, model) for detail in error.errors(include_url=False)]
+        problems = list(_schema_problems(error, data, model))
     else:
         problems = list(check(document))
     if problems:
@@ -152,25 +165,42 @@ def dotted(steps: Iterable[Step]) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` — did you mean 'x'?``, or what there is, or nothing if there is nothing."""
-    names = list(known)
-    near = difflib.get_close_matches(name.lower(), {n.lower() for n in names}, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {next(n for n in names if n.lower() == near[0])!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """The one of ``known`` that ``name`` is most likely a misspelling of, if any is near."""
+    folded = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The end of a sentence: the name probably meant, or all there are."""
+    near = _nearest(name, known)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
 
 
 # -- pydantic's errors in our words -------------------------------------------------------------------
 
 
-def _problem(detail: ErrorDetails, data: Json, model: type[BaseModel]) -> Problem:
-    kind = detail["type"]
-    at_key = detail["loc"][-1:] == ("[key]",)
-    steps = tuple(_written(detail["loc"], data, keep_last=kind == "missing"))
-    if kind == "extra_forbidden":
-        return Problem(steps=steps, message=_unknown_key(steps, model), at_key=True)
-    return Problem(steps=steps, message=_message(detail), at_key=at_key)
+def _schema_problems(error: ValidationError, data: Json, model: type[BaseModel]) -> Iterator[Problem]:
+    """Each mistake once: a key that is missing because it was misspelt is only misspelt."""
+    details = error.errors(include_url=False)
+    misspelt = set()
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            *parent, key = detail["loc"]
+            misspelt.add((*parent, _nearest(str(key), _known_keys(parent, model))))
+    for detail in details:
+        kind, loc = detail["type"], detail["loc"]
+        if kind == "missing" and loc in misspelt:
+            continue
+        steps = tuple(_written(loc, data, keep_last=kind == "missing"))
+        if kind == "extra_forbidden":
+            message = f"unknown key{did_you_mean(str(loc[-1]), _known_keys(loc[:-1], model))}"
+            yield Problem(steps, message, at_key=True)
+        else:
+            yield Problem(steps, _message(detail), at_key=loc[-1:] == ("[key]",))
 
 
 def _written(loc: Sequence[Step], data: Json, *, keep_last: bool) -> Iterator[Step]:
@@ -185,13 +215,13 @@ def _written(loc: Sequence[Step], data: Json, *, keep_last: bool) -> Iterator[St
         yield step
 
 
-def _unknown_key(steps: Sequence[Step], model: type[BaseModel]) -> str:
-    parent: type[BaseModel] | None = model
-    for step in steps[:-1]:
-        if parent is not None and isinstance(step, str):
-            parent = _model_in(parent.model_fields[step].annotation)
-    known = [] if parent is None else list(parent.model_fields)
-    return f"unknown key{did_you_mean(str(steps[-1]), known)}"
+def _known_keys(loc: Sequence[Step], model: type[BaseModel]) -> list[str]:
+    """Keys of the document at ``loc`` below ``model``."""
+    inner: type[BaseModel] | None = model
+    for step in loc:
+        if inner is not None and step in inner.model_fields:
+            inner = _model_in(inner.model_fields[str(step)].annotation)
+    return [] if inner is None else list(inner.model_fields)
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
@@ -239,5 +269,7 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def shown(value: object) -> str:
-    """``value`` as a message quotes it: short, ``null`` for nothing."""
-    return "nothing (null)" if value is None else reprlib.repr(value)
+    """``value`` as a message quotes it: short, and as YAML writes it."""
+    if value is None:
+        return "nothing (null)"
+    return str(value).lower() if isinstance(value, bool) else reprlib.repr(value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.workload import EngineName, EngineSettings, Metric, Objective, Slo, Statistic
@@ -21,8 +21,10 @@ from seedcorn.wire._fields import (
     Country,
     Date,
     Document,
+    DtypeName,
     Many,
     Name,
+    ObjectiveName,
     PricePerChipHour,
     Quantity,
     Seconds,
@@ -31,24 +33,6 @@ from seedcorn.wire._reading import Located, Problem, did_you_mean, dotted, read_
 from seedcorn.wire._text import Step
 
 _ENGINE = EngineSettings()
-_OBJECTIVES = tuple(f"{metric}_{statistic}" for metric in Metric for statistic in Statistic)
-
-
-def _objective_name(value: str) -> str:
-    if value not in _OBJECTIVES:
-        raise ValueError(
-            f"unknown objective {value!r}{did_you_mean(value, _OBJECTIVES)} "
-            "(a latency of ttft, tpot, itl, e2e and a statistic of mean, p50, p90, p95, p99)"
-        )
-    return value
-
-
-ObjectiveName = Annotated[
-    str,
-    AfterValidator(_objective_name),
-    Field(json_schema_extra={"pattern": "^(ttft|tpot|itl|e2e)_(mean|p50|p90|p95|p99)$"}),
-]
-DtypeName = Annotated[Dtype, Field(strict=False)]
 
 
 class PoolDocument(Document):
@@ -75,6 +59,9 @@ class FleetDocument(Document):
     """The chips: listed as pools, or taken from the stock ledger as of a date."""
 
     pools: Many[PoolDocument] = Field(default=(), description="The pools. Required unless `stock` is given.")
+    reference: Annotated[str | None, Absent("the pool whose chip trains fastest")] = Field(
+        default=None, description="The pool whose chip-hour values and prices are counted in."
+    )
     stock: Name | None = Field(default=None, description="A stock ledger to take the pools from.")
     on: Date | None = Field(default=None, description="The date of the stock, such as 2026-11-24.")
 
@@ -116,6 +103,17 @@ class EngineDocument(Document):
         description="Share of the chip's memory the engine may use.",
     )
 
+    @classmethod
+    def of(cls, settings: EngineSettings) -> "EngineDocument":
+        """The limits as documents hold them."""
+        return cls(
+            name=settings.engine,
+            max_num_seqs=settings.max_num_seqs,
+            max_num_batched_tokens=settings.max_num_batched_tokens,
+            block_size=settings.block_size,
+            gpu_memory_utilization=settings.gpu_memory_utilization,
+        )
+
     @property
     def settings(self) -> EngineSettings:
         """The limits as the replay takes them."""
@@ -154,10 +152,11 @@ class ServiceDocument(Document):
     @property
     def objectives(self) -> Slo:
         """The SLO as the replay takes it, in the order written."""
-        return Slo(objectives=tuple(_objective(name, bound_s) for name, bound_s in self.slo.items()))
+        return Slo(objectives=tuple(objective_from(name, bound_s) for name, bound_s in self.slo.items()))
 
 
-def _objective(name: str, bound_s: float) -> Objective:
+def objective_from(name: str, bound_s: float) -> Objective:
+    """The objective called ``name``, such as ``ttft_p99``, which must be one."""
     metric, statistic = name.split("_")
     return Objective(metric=Metric(metric), statistic=Statistic(statistic), bound_s=bound_s)
 
@@ -184,6 +183,9 @@ class TrainingDocument(Document):
     )
     tokens: Annotated[float | None, Absent("open-ended")] = Field(
         default=None, gt=0, description="Tokens still to train on."
+    )
+    batch_tokens: Annotated[float | None, Absent("by the batch-size scaling law")] = Field(
+        default=None, gt=0, description="Tokens of one optimizer step."
     )
     sequence_length: int = Field(default=4096, ge=1, description="Tokens of one training sequence.")
     dtype: DtypeName = Field(default=Dtype.BF16, description="Number format of matrix multiplications.")
@@ -241,6 +243,12 @@ class PlanningDocument(Document):
         description="Size offers at this quantile of the step model's own uncertainty.",
     )
     load_margin: float = Field(default=0.1, ge=0, description="Plan for the rate times 1 plus this.")
+    idle_value: float = Field(
+        default=0.5, ge=0, le=1, description="Worth of a free chip, as a share of what it could train."
+    )
+    rounds: int = Field(
+        default=3, ge=0, description="Most times to plan again after a replay that missed an objective."
+    )
     max_moves: Annotated[int | None, Absent("any number")] = Field(
         default=None, ge=0, description="Most replicas that may move from where they run today."
     )
@@ -349,6 +357,8 @@ def _unknown_pools(scenario: ScenarioDocument) -> Iterator[Problem]:
 
 
 def _pools_named(scenario: ScenarioDocument) -> Iterator[tuple[tuple[Step, ...], str]]:
+    if scenario.fleet.reference is not None:
+        yield ("fleet", "reference"), scenario.fleet.reference
     for i, service in enumerate(scenario.services):
         if service.today is not None:
             yield ("services", i, "today", "pool"), service.today.pool
@@ -394,7 +404,6 @@ _NOT_USED_YET = {
     "resale": "the plan does not sell chips yet",
     "rules": "export rules do not restrict the plan yet",
     "planning.slots": "the plan has one time slot for now",
-    "planning.confidence": "offers are sized at the step model's median for now",
     "planning.max_moves": "moves are not limited yet",
     "planning.stickiness": "moves cost nothing yet",
 }

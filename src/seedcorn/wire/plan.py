@@ -1,0 +1,432 @@
+"""``plan.json``: the plan, and all that is needed to explain it or replay it.
+
+The scenario is embedded as it was written, and every file it led to is listed with its hash, so a plan
+can be read alone and checked against what it was made from. Offers are written once per service and
+named; deployments and alternatives refer to them.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from seedcorn.domain.hardware import PoolName
+from seedcorn.domain.market import PoolUse, Status
+from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
+from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, ServicePlan
+from seedcorn.wire._fields import Document, DtypeName, Many
+from seedcorn.wire._reading import Located, Problem, did_you_mean, read_document
+from seedcorn.wire._text import Step
+from seedcorn.wire._writing import json_bytes, write_text_atomically
+from seedcorn.wire.outcome import (
+    BoundDocument,
+    FoundDocument,
+    Number,
+    NumberOrInf,
+    OutcomeFields,
+    found_document,
+    outcome_fields,
+    outcome_from,
+)
+from seedcorn.wire.scenario import (
+    EngineDocument,
+    ScenarioDocument,
+    objective_from,
+    scenario_problems,
+)
+
+
+class CandidateFields(Document):
+    """One kind of replica: where, in what number format, how spread."""
+
+    name: str = Field(description="Unique among the service's offers: `h20/fp8/tp2`.")
+    pool: str = Field(description="The pool it runs on.")
+    dtype: DtypeName = Field(description="Number format.")
+    tp: int = Field(ge=1, description="Tensor-parallel size.")
+    pp: int = Field(ge=1, description="Pipeline-parallel size.")
+    ep: int = Field(ge=1, description="Expert-parallel size, over chips already counted.")
+    chips: int = Field(ge=1, description="Chips of one replica: tp × pp.")
+    engine: EngineDocument = Field(description="Scheduler limits.")
+
+
+class OfferDocument(CandidateFields):
+    """A kind of replica that works, and what one of it carries."""
+
+    evidence: Annotated[Evidence, Field(strict=False)] = Field(
+        description="Grade of the least trusted number behind it."
+    )
+    capacity_req_per_s: Number = Field(description="Requests per second within every objective.")
+    kv_tokens: int = Field(description="KV-cache capacity, in tokens.")
+    predicted: Many[FoundDocument] = Field(description="Each objective at that rate.")
+    binds: BoundDocument = Field(description="The objective that stops the rate from being higher.")
+
+
+class RefusalDocument(CandidateFields):
+    """A kind of replica that does not work, and why."""
+
+    refused: Annotated[RefusalKind, Field(strict=False)] = Field(description="Why, in one word.")
+    reason: str = Field(description="Why, with the numbers.")
+
+
+class DeploymentDocument(Document):
+    """Replicas of one offer."""
+
+    offer: str = Field(description="Name of one of the service's offers.")
+    replicas: int = Field(ge=0, description="How many.")
+    chips: int = Field(ge=0, description="Chips of all of them.")
+    share: Number = Field(description="Part of the service's traffic routed to them.")
+
+
+class AlternativeDocument(Document):
+    """What serving the whole service with one offer would take."""
+
+    offer: str = Field(description="Name of one of the service's offers.")
+    replicas: int = Field(ge=0, description="Replicas it would need.")
+    chips: int = Field(ge=0, description="Chips of all of them.")
+    cost: Number = Field(description="Reference-chip hours an hour, at the plan's prices.")
+
+
+class ServicePlanDocument(Document):
+    """Where one service goes, what else was considered, what replay said."""
+
+    service: str = Field(description="Its name in the scenario.")
+    today: str | None = Field(description="Pool it runs on now.")
+    today_chips: int | None = Field(description="Chips it needs there.")
+    load_factor: Number = Field(description="What its rate was multiplied by after replays that missed.")
+    deployments: Many[DeploymentDocument] = Field(description="Where it goes.")
+    outcome: OutcomeFields | None = Field(
+        description="Replay of the service under this plan, if it was replayed."
+    )
+    offers: Many[OfferDocument] = Field(description="Every kind of replica that works.")
+    alternatives: Many[AlternativeDocument] = Field(description="Each offer alone, cheapest first.")
+    refusals: Many[RefusalDocument] = Field(description="Every kind of replica that does not work.")
+
+
+class JobPlanDocument(Document):
+    """The gang that a training job gets."""
+
+    job: str = Field(description="Its name in the scenario.")
+    pool: str | None = Field(description="Where it trains; `null`: it waits.")
+    chips: int = Field(ge=0, description="Chips of the gang.")
+    parallelism: str = Field(description="How the gang is spread.")
+    tokens_per_s: Number = Field(description="Training speed.")
+    finishes_in_s: Number | None = Field(description="From now to its last token, where it has a last one.")
+    progress: Number = Field(description="In reference-chip equivalents.")
+
+
+class PoolUseDocument(Document):
+    """How one pool is used."""
+
+    pool: str = Field(description="Its name in the scenario.")
+    chips: int = Field(ge=0, description="Chips the plan may use.")
+    used: int = Field(ge=0, description="Chips it uses.")
+    free: int = Field(ge=0, description="Chips it leaves.")
+    shadow_price: Number = Field(description="What one more chip would add to the objective.")
+
+
+class InputFileDocument(Document):
+    """A file or bundled data that the scenario led to."""
+
+    name: str = Field(description="As the scenario names it.")
+    sha256: str = Field(description="Of its content, when the plan was made.")
+
+
+class InputsDocument(Document):
+    """What the plan was made from."""
+
+    hash: str = Field(description="SHA-256 over the scenario and everything it led to.")
+    scenario_path: str = Field(description="The scenario's file, from the plan's folder.")
+    files: Many[InputFileDocument] = Field(description="What the scenario led to.")
+    scenario: ScenarioDocument = Field(description="The scenario as it was written.")
+
+
+class PlanDocument(Document):
+    """The whole plan. Numbers have nine significant digits."""
+
+    seedcorn: Literal[1] = Field(description="Version of the document's form.")
+    kind: Literal["plan"] = Field(description="What this document is.")
+    name: str = Field(description="The scenario's name.")
+    status: Annotated[Status, Field(strict=False)] = Field(description="What the planner can say of it.")
+    training_chips_freed: int = Field(description="Chips of the reference pool that services no longer need.")
+    today_chips: int = Field(description="Chips of the reference pool that services need today.")
+    reference_pool: str = Field(description="The pool whose chip-hour values and prices are counted in.")
+    objective: Number = Field(description="Value of the plan.")
+    bound: NumberOrInf = Field(description="No plan is worth more; `null`: unknown.")
+    gap: NumberOrInf = Field(description="How far the plan may be from the best; `null`: unknown.")
+    replayed: bool = Field(description="Whether the plan was replayed.")
+    slos_held: bool | None = Field(description="Whether every SLO held in replay; `null`: not replayed.")
+    seed: int = Field(description="Of every random draw.")
+    warnings: Many[str] = Field(description="What the reader should know.")
+    defaults: Mapping[str, str] = Field(description="Defaults that stood in for keys left out.")
+    pools: Many[PoolUseDocument] = Field(description="In the order of the fleet.")
+    services: Many[ServicePlanDocument] = Field(description="In the order of the scenario.")
+    jobs: Many[JobPlanDocument] = Field(description="In the order of the scenario.")
+    inputs: InputsDocument = Field(description="What the plan was made from.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFile:
+    """A plan with what it was made from.
+
+    Attributes:
+        scenario: As embedded; names in it are relative to where the scenario stood.
+        files: What the scenario led to: name as written → SHA-256.
+    """
+
+    plan: Plan
+    scenario: Located[ScenarioDocument]
+    files: Mapping[str, str]
+
+
+def read_plan(path: Path) -> PlanFile:
+    """The plan at ``path``.
+
+    Raises:
+        InputError: It is no plan, or contradicts itself; every mistake with ``file:line:column``.
+    """
+    located = read_document(path, PlanDocument, kind="plan", check=_problems)
+    document = located.document
+    return PlanFile(
+        plan=_plan(document),
+        scenario=located.part(
+            document.inputs.scenario, path.parent / document.inputs.scenario_path, "inputs", "scenario"
+        ),
+        files={file.name: file.sha256 for file in document.inputs.files},
+    )
+
+
+def write_plan(path: Path, plan: Plan, scenario: Located[ScenarioDocument], files: Mapping[str, str]) -> None:
+    """Put the plan at ``path``, whole or not at all."""
+    write_text_atomically(path, plan_json(plan, scenario, files, folder=path.parent))
+
+
+def plan_json(
+    plan: Plan, scenario: Located[ScenarioDocument], files: Mapping[str, str], *, folder: Path
+) -> bytes:
+    """The plan as ``plan.json`` holds it: the same plan is the same bytes.
+
+    Args:
+        files: What the scenario led to: name as written → SHA-256.
+        folder: Where the plan will stand: the scenario's path is written relative to it.
+    """
+    inputs = InputsDocument(
+        hash=plan.inputs_hash,
+        scenario_path=Path(os.path.relpath(scenario.path, folder)).as_posix(),
+        files=tuple(InputFileDocument(name=name, sha256=files[name]) for name in sorted(files)),
+        scenario=scenario.document,
+    )
+    data = _document(plan, inputs).model_dump(mode="json", exclude={"inputs": {"scenario"}})
+    data["inputs"]["scenario"] = scenario.data
+    return json_bytes(data)
+
+
+# -- plan to document ---------------------------------------------------------------------------------
+
+
+def _document(plan: Plan, inputs: InputsDocument) -> PlanDocument:
+    return PlanDocument(
+        seedcorn=1,
+        kind="plan",
+        name=plan.name,
+        status=plan.status,
+        training_chips_freed=plan.training_chips_freed,
+        today_chips=plan.today_chips,
+        reference_pool=plan.reference_pool,
+        objective=plan.objective,
+        bound=plan.bound,
+        gap=plan.gap,
+        replayed=plan.replayed,
+        slos_held=plan.slos_held,
+        seed=plan.seed,
+        warnings=plan.warnings,
+        defaults=dict(sorted(plan.defaults.items())),
+        pools=tuple(PoolUseDocument.model_validate(use, from_attributes=True) for use in plan.pools),
+        services=tuple(map(_service_document, plan.services)),
+        jobs=tuple(JobPlanDocument.model_validate(job, from_attributes=True) for job in plan.jobs),
+        inputs=inputs,
+    )
+
+
+def _service_document(service: ServicePlan) -> ServicePlanDocument:
+    names = _offer_names([*service.alternatives, *service.deployments])
+    return ServicePlanDocument(
+        service=service.service,
+        today=service.today,
+        today_chips=service.today_chips,
+        load_factor=service.load_factor,
+        deployments=tuple(
+            DeploymentDocument(offer=names[d.offer], replicas=d.replicas, chips=d.chips, share=d.share)
+            for d in service.deployments
+        ),
+        outcome=None if service.outcome is None else outcome_fields(service.outcome),
+        offers=tuple(_offer_document(name, offer) for offer, name in names.items()),
+        alternatives=tuple(
+            AlternativeDocument(offer=names[a.offer], replicas=a.replicas, chips=a.chips, cost=a.cost)
+            for a in service.alternatives
+        ),
+        refusals=tuple(map(_refusal_document, service.refusals)),
+    )
+
+
+def _offer_names(users: Iterable[Alternative | Deployment]) -> dict[Offer, str]:
+    """A name for each offer used: its candidate's, numbered where two offers differ in the engine alone."""
+    names: dict[Offer, str] = {}
+    for offer in dict.fromkeys(user.offer for user in users):
+        name, taken = offer.candidate.name, set(names.values())
+        alike = sum(other == name or other.startswith(f"{name}#") for other in taken)
+        names[offer] = f"{name}#{alike + 1}" if alike else name
+    return names
+
+
+def _candidate_fields(name: str, candidate: Candidate) -> CandidateFields:
+    return CandidateFields(
+        name=name,
+        pool=candidate.pool,
+        dtype=candidate.dtype,
+        tp=candidate.parallelism.tp,
+        pp=candidate.parallelism.pp,
+        ep=candidate.parallelism.ep,
+        chips=candidate.parallelism.chips,
+        engine=EngineDocument.of(candidate.engine),
+    )
+
+
+def _offer_document(name: str, offer: Offer) -> OfferDocument:
+    return OfferDocument(
+        **dict(_candidate_fields(name, offer.candidate)),
+        evidence=offer.evidence,
+        capacity_req_per_s=offer.capacity_req_per_s,
+        kv_tokens=offer.kv_tokens,
+        predicted=tuple(map(found_document, offer.predicted)),
+        binds=BoundDocument(objective=offer.binds.name, bound_s=offer.binds.bound_s),
+    )
+
+
+def _refusal_document(refusal: Refusal) -> RefusalDocument:
+    return RefusalDocument(
+        **dict(_candidate_fields(refusal.candidate.name, refusal.candidate)),
+        refused=refusal.kind,
+        reason=refusal.reason,
+    )
+
+
+# -- document to plan ---------------------------------------------------------------------------------
+
+_POOL_USE, _JOB_PLAN = TypeAdapter(PoolUse), TypeAdapter(JobPlan)
+
+
+def _plan(document: PlanDocument) -> Plan:
+    return Plan(
+        name=document.name,
+        inputs_hash=document.inputs.hash,
+        seed=document.seed,
+        reference_pool=PoolName(document.reference_pool),
+        services=tuple(map(_service, document.services)),
+        jobs=tuple(_JOB_PLAN.validate_python(job.model_dump()) for job in document.jobs),
+        pools=tuple(_POOL_USE.validate_python(use.model_dump(exclude={"free"})) for use in document.pools),
+        status=document.status,
+        objective=document.objective,
+        bound=document.bound,
+        gap=document.gap,
+        today_chips=document.today_chips,
+        training_chips_freed=document.training_chips_freed,
+        replayed=document.replayed,
+        slos_held=document.slos_held,
+        warnings=document.warnings,
+        defaults=document.defaults,
+    )
+
+
+def _service(document: ServicePlanDocument) -> ServicePlan:
+    offers = {offer.name: _offer(document.service, offer) for offer in document.offers}
+    return ServicePlan(
+        service=document.service,
+        deployments=tuple(
+            Deployment(offer=offers[d.offer], replicas=d.replicas, share=d.share)
+            for d in document.deployments
+        ),
+        today=None if document.today is None else PoolName(document.today),
+        today_chips=document.today_chips,
+        alternatives=tuple(
+            Alternative(offer=offers[a.offer], replicas=a.replicas, chips=a.chips, cost=a.cost)
+            for a in document.alternatives
+        ),
+        refusals=tuple(_refusal(document.service, refusal) for refusal in document.refusals),
+        load_factor=document.load_factor,
+        outcome=None if document.outcome is None else outcome_from(document.outcome),
+    )
+
+
+def _candidate(service: str, fields: CandidateFields) -> Candidate:
+    return Candidate(
+        service=service,
+        pool=PoolName(fields.pool),
+        dtype=fields.dtype,
+        parallelism=Parallelism(tp=fields.tp, pp=fields.pp, ep=fields.ep),
+        engine=fields.engine.settings,
+    )
+
+
+def _offer(service: str, document: OfferDocument) -> Offer:
+    return Offer(
+        candidate=_candidate(service, document),
+        capacity_req_per_s=document.capacity_req_per_s,
+        predicted=tuple(
+            Predicted(objective=objective_from(p.objective, p.bound_s), got_s=p.got_s)
+            for p in document.predicted
+        ),
+        binds=objective_from(document.binds.objective, document.binds.bound_s),
+        evidence=document.evidence,
+        kv_tokens=document.kv_tokens,
+    )
+
+
+def _refusal(service: str, document: RefusalDocument) -> Refusal:
+    return Refusal(candidate=_candidate(service, document), kind=document.refused, reason=document.reason)
+
+
+# -- a plan that contradicts itself -------------------------------------------------------------------
+
+Problems: TypeAlias = Iterator[Problem]
+
+
+def _problems(document: PlanDocument) -> Problems:
+    for problem in scenario_problems(document.inputs.scenario):
+        yield Problem(("inputs", "scenario", *problem.steps), problem.message, problem.at_key)
+    for i, use in enumerate(document.pools):
+        if use.chips - use.used != use.free:
+            message = f"{use.free} free is not {use.chips} chips less {use.used} used"
+            yield Problem(("pools", i, "free"), message)
+    for i, service in enumerate(document.services):
+        yield from _service_problems(("services", i), service)
+
+
+def _service_problems(steps: tuple[Step, ...], service: ServicePlanDocument) -> Problems:
+    chips: dict[str, int] = {}
+    for i, offer in enumerate(service.offers):
+        if offer.name in chips:
+            yield Problem((*steps, "offers", i, "name"), f"offer {offer.name!r} is given twice")
+        chips[offer.name] = offer.tp * offer.pp
+        yield from _wrong_chips((*steps, "offers", i), offer.chips, offer.tp * offer.pp)
+    for i, deployment in enumerate(service.deployments):
+        at = (*steps, "deployments", i)
+        yield from _unknown_offer(at, deployment.offer, chips)
+        expected = deployment.replicas * chips.get(deployment.offer, 0)
+        yield from _wrong_chips(at, deployment.chips, expected)
+    for i, alternative in enumerate(service.alternatives):
+        yield from _unknown_offer((*steps, "alternatives", i), alternative.offer, chips)
+
+
+def _wrong_chips(steps: tuple[Step, ...], got: int, expected: int) -> Problems:
+    if got != expected:
+        yield Problem((*steps, "chips"), f"expected {expected} (replicas × tp × pp), got {got}")
+
+
+def _unknown_offer(steps: tuple[Step, ...], name: str, known: Iterable[str]) -> Problems:
+    if name not in known:
+        yield Problem(
+            (*steps, "offer"), f"the service has no offer {name!r}{did_you_mean(name, list(known))}"
+        )
