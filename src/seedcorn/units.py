@@ -7,6 +7,7 @@ Inside seedcorn a number's unit is in its name (``_s``, ``_bytes``, ``_flop_per_
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 from seedcorn.errors import InputError
 
@@ -53,7 +54,7 @@ def _read(value: object, scales: Mapping[str, float], what: str, example: str) -
     if unit not in scales:
         known = ", ".join(u for u in scales if len(u) <= 7)
         raise InputError(f"unknown unit {unit!r} in {value!r}: expected {what} in one of {known}")
-    return float(number) * scales[unit]
+    return float(Decimal(number) * Decimal(scales[unit]))  # rounds once: 66.9 TFLOP/s is 66.9e12
 
 
 def seconds(value: object) -> float:
