@@ -1,7 +1,7 @@
 """``plan.json``: the plan, and all that is needed to explain it or replay it.
 
-The scenario is embedded as it was written, and every file it led to is listed with its hash, so a plan
-can be read alone and checked against what it was made from. Offers are written once per service and
+The scenario is embedded as it was written, with a hash over all that its names led to, so a plan can be
+read alone and checked against what it was made from. Offers are written once per service and
 named; deployments and alternatives refer to them.
 """
 
@@ -14,9 +14,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from seedcorn.domain.hardware import PoolName
-from seedcorn.domain.market import PoolUse, Status
+from seedcorn.domain.market import Status
 from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
-from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, ServicePlan
+from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, PoolPlan, ServicePlan
 from seedcorn.wire._fields import Document, DtypeName, Many
 from seedcorn.wire._reading import Located, Problem, did_you_mean, read_document
 from seedcorn.wire._text import Step
@@ -117,29 +117,27 @@ class JobPlanDocument(Document):
     progress: Number = Field(description="In reference-chip equivalents.")
 
 
-class PoolUseDocument(Document):
-    """How one pool is used."""
+class PoolPlanDocument(Document):
+    """Who uses one pool, and what its chips are worth, in reference-chip hours an hour."""
 
     pool: str = Field(description="Its name in the scenario.")
-    chips: int = Field(ge=0, description="Chips the plan may use.")
-    used: int = Field(ge=0, description="Chips it uses.")
-    free: int = Field(ge=0, description="Chips it leaves.")
-    shadow_price: Number = Field(description="What one more chip would add to the objective.")
-
-
-class InputFileDocument(Document):
-    """A file or bundled data that the scenario led to."""
-
-    name: str = Field(description="As the scenario names it.")
-    sha256: str = Field(description="Of its content, when the plan was made.")
+    chip: str = Field(description="Its chip in the catalogue.")
+    chips: int = Field(ge=0, description="Chips owned.")
+    spare: int = Field(ge=0, description="Chips kept free for failures.")
+    used_by_services: int = Field(ge=0, description="Chips that services use.")
+    used_by_jobs: int = Field(ge=0, description="Chips that training jobs use.")
+    free: int = Field(description="Chips left: neither used nor spare.")
+    price: Number = Field(description="Worth of a chip that nobody uses.")
+    shadow_price: Number = Field(
+        description="What one more chip would add on top; 0 where chips are left over."
+    )
 
 
 class InputsDocument(Document):
     """What the plan was made from."""
 
-    hash: str = Field(description="SHA-256 over the scenario and everything it led to.")
+    hash: str = Field(description="SHA-256 over the scenario and all that its names led to.")
     scenario_path: str = Field(description="The scenario's file, from the plan's folder.")
-    files: Many[InputFileDocument] = Field(description="What the scenario led to.")
     scenario: ScenarioDocument = Field(description="The scenario as it was written.")
 
 
@@ -161,7 +159,7 @@ class PlanDocument(Document):
     seed: int = Field(description="Of every random draw.")
     warnings: Many[str] = Field(description="What the reader should know.")
     defaults: Mapping[str, str] = Field(description="Defaults that stood in for keys left out.")
-    pools: Many[PoolUseDocument] = Field(description="In the order of the fleet.")
+    pools: Many[PoolPlanDocument] = Field(description="In the order of the fleet.")
     services: Many[ServicePlanDocument] = Field(description="In the order of the scenario.")
     jobs: Many[JobPlanDocument] = Field(description="In the order of the scenario.")
     inputs: InputsDocument = Field(description="What the plan was made from.")
@@ -169,16 +167,10 @@ class PlanDocument(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFile:
-    """A plan with what it was made from.
-
-    Attributes:
-        scenario: As embedded; names in it are relative to where the scenario stood.
-        files: What the scenario led to: name as written → SHA-256.
-    """
+    """A plan and the scenario it was made from; files that the scenario names are looked up beside its own."""
 
     plan: Plan
     scenario: Located[ScenarioDocument]
-    files: Mapping[str, str]
 
 
 def read_plan(path: Path) -> PlanFile:
@@ -194,7 +186,6 @@ def read_plan(path: Path) -> PlanFile:
         scenario=located.part(
             document.inputs.scenario, path.parent / document.inputs.scenario_path, "inputs", "scenario"
         ),
-        files={file.name: file.sha256 for file in document.inputs.files},
     )
 
 
@@ -209,13 +200,11 @@ def plan_json(
     """The plan as ``plan.json`` holds it: the same plan is the same bytes.
 
     Args:
-        files: What the scenario led to: name as written → SHA-256.
         folder: Where the plan will stand: the scenario's path is written relative to it.
     """
     inputs = InputsDocument(
         hash=plan.inputs_hash,
         scenario_path=Path(os.path.relpath(scenario.path, folder)).as_posix(),
-        files=tuple(InputFileDocument(name=name, sha256=files[name]) for name in sorted(files)),
         scenario=scenario.document,
     )
     data = _document(plan, inputs).model_dump(mode="json", exclude={"inputs": {"scenario"}})
@@ -243,7 +232,7 @@ def _document(plan: Plan, inputs: InputsDocument) -> PlanDocument:
         seed=plan.seed,
         warnings=plan.warnings,
         defaults=dict(sorted(plan.defaults.items())),
-        pools=tuple(PoolUseDocument.model_validate(use, from_attributes=True) for use in plan.pools),
+        pools=tuple(PoolPlanDocument.model_validate(pool, from_attributes=True) for pool in plan.pools),
         services=tuple(map(_service_document, plan.services)),
         jobs=tuple(JobPlanDocument.model_validate(job, from_attributes=True) for job in plan.jobs),
         inputs=inputs,
@@ -315,7 +304,7 @@ def _refusal_document(refusal: Refusal) -> RefusalDocument:
 
 # -- document to plan ---------------------------------------------------------------------------------
 
-_POOL_USE, _JOB_PLAN = TypeAdapter(PoolUse), TypeAdapter(JobPlan)
+_POOL_PLAN, _JOB_PLAN = TypeAdapter(PoolPlan), TypeAdapter(JobPlan)
 
 
 def _plan(document: PlanDocument) -> Plan:
@@ -326,7 +315,7 @@ def _plan(document: PlanDocument) -> Plan:
         reference_pool=PoolName(document.reference_pool),
         services=tuple(map(_service, document.services)),
         jobs=tuple(_JOB_PLAN.validate_python(job.model_dump()) for job in document.jobs),
-        pools=tuple(_POOL_USE.validate_python(use.model_dump(exclude={"free"})) for use in document.pools),
+        pools=tuple(_POOL_PLAN.validate_python(pool.model_dump(exclude={"free"})) for pool in document.pools),
         status=document.status,
         objective=document.objective,
         bound=document.bound,
@@ -396,10 +385,10 @@ Problems: TypeAlias = Iterator[Problem]
 def _problems(document: PlanDocument) -> Problems:
     for problem in scenario_problems(document.inputs.scenario):
         yield Problem(("inputs", "scenario", *problem.steps), problem.message, problem.at_key)
-    for i, use in enumerate(document.pools):
-        if use.chips - use.used != use.free:
-            message = f"{use.free} free is not {use.chips} chips less {use.used} used"
-            yield Problem(("pools", i, "free"), message)
+    for i, pool in enumerate(document.pools):
+        left = pool.chips - pool.spare - pool.used_by_services - pool.used_by_jobs
+        if pool.free != left:
+            yield Problem(("pools", i, "free"), f"expected {left} (chips − spare − used), got {pool.free}")
     for i, service in enumerate(document.services):
         yield from _service_problems(("services", i), service)
 

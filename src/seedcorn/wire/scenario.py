@@ -92,7 +92,7 @@ class EngineDocument(Document):
     max_num_seqs: int = Field(
         default=_ENGINE.max_num_seqs, ge=1, description="Most sequences that run at once in a replica."
     )
-    max_num_batched_tokens: int = Field(
+    max_num_batched_tokens: Annotated[int, Absent("2048 or 8192, whichever carries more")] = Field(
         default=_ENGINE.max_num_batched_tokens, ge=1, description="Most tokens processed in one step."
     )
     block_size: int = Field(default=_ENGINE.block_size, ge=1, description="Tokens per KV-cache block.")
@@ -101,6 +101,10 @@ class EngineDocument(Document):
         gt=0,
         le=1,
         description="Share of the chip's memory the engine may use.",
+    )
+    enable_prefix_caching: bool = Field(
+        default=_ENGINE.prefix_caching,
+        description="Whether a preempted sequence finds its surviving KV-cache blocks again.",
     )
 
     @classmethod
@@ -112,6 +116,7 @@ class EngineDocument(Document):
             max_num_batched_tokens=settings.max_num_batched_tokens,
             block_size=settings.block_size,
             gpu_memory_utilization=settings.gpu_memory_utilization,
+            enable_prefix_caching=settings.prefix_caching,
         )
 
     @property
@@ -123,6 +128,7 @@ class EngineDocument(Document):
             max_num_batched_tokens=self.max_num_batched_tokens,
             block_size=self.block_size,
             gpu_memory_utilization=self.gpu_memory_utilization,
+            prefix_caching=self.enable_prefix_caching,
         )
 
 
@@ -233,7 +239,9 @@ class PlanningDocument(Document):
         default=0.001, ge=0, lt=1, description="Stop when the plan is proven this close to the best."
     )
     time_limit: Annotated[Seconds, Field(ge=0)] = Field(
-        default=60.0, description="Stop planning then, and print the gap reached."
+        default=60.0,
+        description="Stop planning then, and print the gap reached.",
+        json_schema_extra={"default": "60 s"},
     )
     slots: int = Field(default=1, ge=1, le=24, description="Time slots of a day, each with its own replicas.")
     confidence: float = Field(
@@ -459,7 +467,9 @@ def default_shown(value: object, metadata: Iterable[object]) -> str | None:
             return item.meaning
         if isinstance(item, Quantity) and isinstance(value, float):
             return item.show(value)
-    return None if value is None or value == () or isinstance(value, BaseModel) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value in (None, ()) or isinstance(value, BaseModel) else str(value)
 
 
 def _partial_nodes(scenario: ScenarioDocument) -> Paths:

@@ -1,5 +1,7 @@
 """The JSON Schema of every document."""
 
+from enum import StrEnum
+
 from pydantic import BaseModel
 
 from seedcorn.wire._text import Json
@@ -7,16 +9,23 @@ from seedcorn.wire.outcome import OutcomeDocument
 from seedcorn.wire.plan import PlanDocument
 from seedcorn.wire.scenario import ScenarioDocument
 
-_MODELS: dict[str, type[BaseModel]] = {
-    "scenario": ScenarioDocument,
-    "plan": PlanDocument,
-    "outcome": OutcomeDocument,
+
+class Kind(StrEnum):
+    """Kinds of document that have a schema."""
+
+    SCENARIO = "scenario"
+    PLAN = "plan"
+    OUTCOME = "outcome"
+
+
+_MODELS: dict[Kind, type[BaseModel]] = {
+    Kind.SCENARIO: ScenarioDocument,
+    Kind.PLAN: PlanDocument,
+    Kind.OUTCOME: OutcomeDocument,
 }
-KINDS = tuple(_MODELS)
-"""Kinds of document that have a schema."""
 
 
-def schema(kind: str) -> dict[str, Json]:
-    """The JSON Schema (draft 2020-12) of one of `KINDS`: what a file may hold, so quantities are text."""
+def schema(kind: Kind) -> dict[str, Json]:
+    """The JSON Schema (draft 2020-12) of a document as it stands in a file, where quantities are text."""
     body = _MODELS[kind].model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body}
