@@ -1,0 +1,78 @@
+"""What every claimant answers at given prices, and the Lagrangian bound their answers add up to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedcorn.planner.problem import Floats, Problem
+from seedcorn.planner.responses import NODE_LIMIT, best_responses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Claims:
+    """Best responses of everybody to one vector of scarcity prices.
+
+    Attributes:
+        scarcity: (num_pools,) paid per chip on top of the pool's own price, ≥ 0.
+        replicas: (num_offers,) best integer replicas found.
+        answered: (num_services,) whether the search found any.
+        service_bound: (num_services,) no deployment is cheaper at these prices.
+        bound: No allocation costs less: Σ service_bound + Σ job bests − scarcity·stock.
+    """
+
+    scarcity: Floats
+    replicas: Floats
+    answered: NDArray[np.bool_]
+    service_bound: Floats
+    bound: float
+
+
+def respond(problem: Problem, scarcity: Floats, *, known: Floats, tolerance: float) -> Claims:
+    """Everybody's best response when a chip of pool p costs ``scarcity[p]`` more than its own price.
+
+    Args:
+        known: (num_offers,) replicas that carry every service, or 0 where none are known.
+        tolerance: Relative distance from a service's best that will do.
+    """
+    price = problem.offer_cost + problem.offer_chips @ scarcity
+    replicas = known.copy()
+    value = np.empty(problem.num_services)
+    bound = np.empty(problem.num_services)
+    best_responses(
+        np.arange(problem.num_services),
+        price,
+        problem.offer_start,
+        problem.load_start,
+        problem.load,
+        problem.num_classes,
+        problem.max_replicas,
+        tolerance,
+        NODE_LIMIT,
+        replicas,
+        value,
+        bound,
+    )
+    jobs = job_costs(problem, scarcity)
+    total = float(bound.sum() + jobs.sum() - scarcity @ problem.stock)
+    return Claims(
+        scarcity=scarcity, replicas=replicas, answered=np.isfinite(value), service_bound=bound, bound=total
+    )
+
+
+def job_costs(problem: Problem, scarcity: Floats) -> Floats:
+    """(num_jobs,) least net cost of each job at these prices: 0 where it had better wait and may."""
+    net = problem.option_chips @ scarcity - problem.option_value
+    fits = np.all(problem.option_chips <= problem.stock, axis=1)
+    best = np.full(problem.num_jobs, np.inf)
+    job = np.repeat(np.arange(problem.num_jobs), np.diff(problem.option_start))
+    np.minimum.at(best, job[fits], net[fits])
+    return np.where(problem.required, best, np.minimum(best, 0.0))
+
+
+def service_totals(problem: Problem, per_offer: Floats) -> Floats:
+    """Sums over each service's offers: (num_services,) of (num_offers,), or (num_services, k) of (num_offers, k)."""
+    service = np.repeat(np.arange(problem.num_services), np.diff(problem.offer_start))
+    totals = np.zeros((problem.num_services, *per_offer.shape[1:]))
+    np.add.at(totals, service, per_offer)
+    return totals

@@ -1,0 +1,199 @@
+"""Whole replicas: one integer program over deployments seen and deployments spelled out.
+
+A service enters in one of two ways. *By column*: it picks one of the deployments that column generation
+saw. *Spelled out*: its replica counts and shares are variables, so that it may take any deployment.
+Few services are split between deployments in the relaxed market (at most one per pool, roughly), so
+spelling out those alone leaves a small program; a small market is spelled out whole, and then the
+program's bound is the market's.
+
+Each spelled-out service also gets its best response as a cut, Σ price·n ≥ what the service costs at
+the least at the scarcity prices: that hands the Lagrangian bound to the program's relaxation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedcorn.planner.claims import Claims
+from seedcorn.planner.highs import Program, solve_program
+from seedcorn.planner.master import Columns
+from seedcorn.planner.problem import Floats, Ints, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Point:
+    """An allocation in whole numbers.
+
+    Attributes:
+        replicas: (num_offers,).
+        option: (num_jobs,) row of the option taken, -1 for none.
+    """
+
+    replicas: Floats
+    option: Ints
+
+    def cost(self, problem: Problem) -> float:
+        """What it costs at the pools' own prices, less what the jobs are worth."""
+        taken = self.option[self.option >= 0]
+        return float(self.replicas @ problem.offer_cost - problem.option_value[taken].sum())
+
+    def used(self, problem: Problem) -> Floats:
+        """(num_pools,) chips."""
+        taken = self.option[self.option >= 0]
+        return self.replicas @ problem.offer_chips + problem.option_chips[taken].sum(axis=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rounding:
+    """What the integer program found: the best point, if any, and a bound on what it was allowed to pick."""
+
+    point: Point | None
+    bound: float
+    interrupted: bool
+
+
+class _Rows:
+    """A program under construction, in triplets."""
+
+    def __init__(self) -> None:
+        self.row_lower: list[Floats] = []
+        self.row_upper: list[Floats] = []
+        self.num_rows = 0
+        self.cost: list[Floats] = []
+        self.upper: list[Floats] = []
+        self.integer: list[NDArray[np.bool_]] = []
+        self.num_cols = 0
+        self.rows: list[Ints] = []
+        self.cols: list[Ints] = []
+        self.values: list[Floats] = []
+
+    def add_rows(self, lower: Floats, upper: Floats) -> Ints:
+        """New rows; their indices."""
+        self.row_lower.append(lower)
+        self.row_upper.append(upper)
+        self.num_rows += len(lower)
+        return np.arange(self.num_rows - len(lower), self.num_rows)
+
+    def add_cols(self, cost: Floats, upper: Floats, *, integer: bool) -> Ints:
+        """New columns ≥ 0; their indices."""
+        self.cost.append(cost)
+        self.upper.append(upper)
+        self.integer.append(np.full(len(cost), integer))
+        self.num_cols += len(cost)
+        return np.arange(self.num_cols - len(cost), self.num_cols)
+
+    def put(self, rows: Ints, cols: Ints, values: Floats) -> None:
+        """Entries at (rows, cols), zeros left out."""
+        there = values != 0.0
+        self.rows.append(rows[there])
+        self.cols.append(cols[there])
+        self.values.append(values[there])
+
+    def put_table(self, rows: Ints, cols: Ints, table: Floats) -> None:
+        """A dense (len(cols), len(rows)) table of entries."""
+        self.put(np.tile(rows, len(cols)), np.repeat(cols, len(rows)), table.ravel())
+
+    def program(self) -> Program:
+        """All of it."""
+        return Program(
+            cost=np.concatenate(self.cost),
+            lower=np.zeros(self.num_cols),
+            upper=np.concatenate(self.upper),
+            integer=np.concatenate(self.integer),
+            row_lower=np.concatenate(self.row_lower),
+            row_upper=np.concatenate(self.row_upper),
+            rows=np.concatenate(self.rows),
+            cols=np.concatenate(self.cols),
+            values=np.concatenate(self.values),
+        )
+
+
+def round_up(
+    problem: Problem,
+    columns: Columns,
+    kept: Ints,
+    spelled_out: Ints,
+    claims: Claims,
+    *,
+    options: NDArray[np.bool_],
+    gap: float,
+    target: float,
+    time_limit_s: float,
+    start: Point | None = None,
+) -> Rounding:
+    """The best allocation among what each claimant may pick.
+
+    Args:
+        kept: Columns of services that pick one; a service must be here or in ``spelled_out``.
+        spelled_out: Services free to deploy anything.
+        claims: A round of answers, for the cuts.
+        options: (num_options,) options that jobs may take.
+        gap: Relative, to the program's own bound.
+        target: Cost at which to stop.
+        start: A point known, used where every service is spelled out.
+    """
+    build = _Rows()
+    pools = build.add_rows(np.full(len(problem.stock), -np.inf), problem.stock)
+    taken = _add_options(build, problem, pools, options)
+    picked = _add_columns(build, problem, columns, kept, pools)
+    counts = [_spell_out(build, problem, int(s), pools, claims) for s in spelled_out]
+    solution = solve_program(build.program(), gap=gap, time_limit_s=time_limit_s, target=target)
+    if solution.x is None:
+        return Rounding(point=None, bound=solution.bound, interrupted=solution.interrupted)
+    replicas = np.zeros(len(problem.offer_cost))
+    for column in kept[solution.x[picked] > 0.5]:
+        offers = problem.offers(int(columns.claimant[column]))
+        replicas[offers] = columns.replicas[columns.round[column]][offers]
+    for service, cols in zip(spelled_out, counts, strict=True):
+        replicas[problem.offers(int(service))] = np.round(solution.x[cols])
+    option = np.full(problem.num_jobs, -1)
+    job = np.repeat(np.arange(problem.num_jobs), np.diff(problem.option_start))
+    won = np.flatnonzero(solution.x[taken] > 0.5)
+    option[job[won]] = won
+    point = Point(replicas=replicas, option=option)
+    return Rounding(point=point, bound=solution.bound, interrupted=solution.interrupted)
+
+
+def _add_options(build: _Rows, problem: Problem, pools: Ints, options: NDArray[np.bool_]) -> Ints:
+    """Σ_k λ_jk ≤ 1, = 1 where the job is required."""
+    one = np.ones(problem.num_jobs)
+    rows = build.add_rows(np.where(problem.required, 1.0, 0.0), one)
+    cols = build.add_cols(-problem.option_value, options.astype(np.float64), integer=True)
+    job = np.repeat(np.arange(problem.num_jobs), np.diff(problem.option_start))
+    build.put(rows[job], cols, np.ones(len(cols)))
+    build.put_table(pools, cols, problem.option_chips)
+    return cols
+
+
+def _add_columns(build: _Rows, problem: Problem, columns: Columns, kept: Ints, pools: Ints) -> Ints:
+    """Σ_c λ_sc = 1 for services that pick a column."""
+    services, row = np.unique(columns.claimant[kept], return_inverse=True)
+    rows = build.add_rows(np.ones(len(services)), np.ones(len(services)))
+    cols = build.add_cols(columns.cost[kept], np.ones(len(kept)), integer=True)
+    build.put(rows[row], cols, np.ones(len(cols)))
+    build.put_table(pools, cols, columns.chips[kept])
+    return cols
+
+
+def _spell_out(build: _Rows, problem: Problem, service: int, pools: Ints, claims: Claims) -> Ints:
+    """Σ_o x_or = 1 per class, Σ_r w_or·x_or ≤ n_o per offer, and the cut; the columns of n."""
+    offers = problem.offers(service)
+    load = problem.loads(service)
+    price = problem.offer_cost[offers] + problem.offer_chips[offers] @ claims.scarcity
+    counts = build.add_cols(problem.offer_cost[offers], problem.max_replicas[offers], integer=True)
+    build.put_table(pools, counts, problem.offer_chips[offers])
+    if problem.num_classes[service] == 1:
+        row = build.add_rows(np.ones(1), np.full(1, np.inf))
+        build.put(np.repeat(row, len(counts)), counts, 1.0 / load[:, 0])
+    elif problem.num_classes[service] > 1:
+        offer, kind = np.nonzero(np.isfinite(load))
+        share = build.add_cols(np.zeros(len(offer)), np.full(len(offer), np.inf), integer=False)
+        carried = build.add_rows(np.ones(load.shape[1]), np.ones(load.shape[1]))
+        held = build.add_rows(np.full(len(counts), -np.inf), np.zeros(len(counts)))
+        build.put(carried[kind], share, np.ones(len(share)))
+        build.put(held[offer], share, load[offer, kind])
+        build.put(held, counts, np.full(len(counts), -1.0))
+    cut = build.add_rows(claims.service_bound[[service]], np.full(1, np.inf))
+    build.put(np.repeat(cut, len(counts)), counts, price)
+    return counts

@@ -1,0 +1,103 @@
+"""Check an allocation against its market from the definitions, with no solver in sight."""
+
+import math
+from collections import defaultdict
+
+from seedcorn.domain.hardware import PoolName
+from seedcorn.domain.market import Allocation, Market, MarketService
+
+TOLERANCE = 1e-6
+"""Relative: a share, a load or a value may differ by this much from what it must be."""
+
+
+def objective(market: Market, allocation: Allocation) -> float:
+    """Σ weight·progress − Σ price·chips used − Σ cost·replicas, summed over the allocation itself."""
+    price = {pool.name: pool.price for pool in market.pools}
+    cost = {(s.name, o.name): o.cost for s in market.services for o in s.offers}
+    weight = {job.name: job.weight for job in market.jobs}
+    paid = sum(price[pool] * chips for pool, chips in _used(allocation).items())
+    paid += sum(cost[d.service, d.offer] * d.replicas for d in allocation.deployments)
+    return sum(weight[award.job] * award.progress for award in allocation.jobs) - paid
+
+
+def verify(market: Market, allocation: Allocation) -> tuple[str, ...]:
+    """Every rule of the market that ``allocation`` breaks, in words; empty when it holds them all."""
+    return (
+        *_pools_broken(market, allocation),
+        *(broken for service in market.services for broken in _service_broken(service, allocation)),
+        *_jobs_broken(market, allocation),
+        *_totals_broken(market, allocation),
+    )
+
+
+def _used(allocation: Allocation) -> dict[PoolName, int]:
+    """Chips used, by pool."""
+    used: dict[PoolName, int] = defaultdict(int)
+    for claim in (*allocation.deployments, *allocation.jobs):
+        for pool, chips in claim.chips.items():
+            used[pool] += chips
+    return used
+
+
+def _pools_broken(market: Market, allocation: Allocation) -> list[str]:
+    used = _used(allocation)
+    stated = {use.pool: use.used for use in allocation.pools}
+    return [
+        f"pool {pool.name}: {used[pool.name]} chips used, {stated.get(pool.name)} stated, {pool.chips} there"
+        for pool in market.pools
+        if not used[pool.name] == stated.get(pool.name) <= pool.chips
+    ]
+
+
+def _service_broken(service: MarketService, allocation: Allocation) -> list[str]:
+    offers = {offer.name: offer for offer in service.offers}
+    served: dict[str, float] = defaultdict(float)
+    broken = []
+    for deployment in allocation.deployments:
+        if deployment.service != service.name:
+            continue
+        offer = offers[deployment.offer]
+        load = 0.0
+        for name, share in deployment.share.items():
+            served[name] += share
+            load += share * service.demand[name] / offer.capacity[name]
+        if load > deployment.replicas * (1 + TOLERANCE):
+            broken.append(
+                f"service {service.name}: offer {offer.name} needs {load} replicas, has {deployment.replicas}"
+            )
+        if dict(deployment.chips) != {pool: n * deployment.replicas for pool, n in offer.chips.items()}:
+            broken.append(f"service {service.name}: offer {offer.name} states {deployment.chips} chips")
+    return broken + [
+        f"service {service.name}: {served[name]} of class {name} is served"
+        for name, load in service.demand.items()
+        if load > 0 and abs(served[name] - 1) > TOLERANCE
+    ]
+
+
+def _jobs_broken(market: Market, allocation: Allocation) -> list[str]:
+    awards = {award.job: award for award in allocation.jobs}
+    broken = []
+    for job in market.jobs:
+        award = awards[job.name]
+        if award.option is None:
+            if job.required or award.chips or award.progress:
+                broken.append(f"job {job.name}: no option taken, yet {award}")
+        elif (award.chips, award.progress) != (
+            job.options[award.option].chips,
+            job.options[award.option].progress,
+        ):
+            broken.append(f"job {job.name}: {award} is not its option {award.option}")
+    return broken
+
+
+def _totals_broken(market: Market, allocation: Allocation) -> list[str]:
+    if allocation.objective is None or allocation.bound is None:
+        return ["no objective or no bound"]
+    true = objective(market, allocation)
+    scale = max(abs(true), abs(allocation.bound), 1e-12)
+    broken = []
+    if not math.isclose(true, allocation.objective, rel_tol=TOLERANCE, abs_tol=TOLERANCE * scale):
+        broken.append(f"objective {allocation.objective} stated, {true} summed")
+    if allocation.bound < allocation.objective - TOLERANCE * scale:
+        broken.append(f"bound {allocation.bound} is below the objective {allocation.objective}")
+    return broken
