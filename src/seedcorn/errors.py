@@ -9,6 +9,7 @@
     │   └── AmbiguousName       the name means several things: lists them
     └── Infeasible              the input is right, the answer is no         exit 1
         ├── DoesNotFit          weights + KV cache + reserve exceed the chips' memory
+        ├── TooLong             some of the traffic's requests exceed the KV cache
         ├── UnknownFact         the catalogue lacks a fact that the answer needs
         ├── Unsupported         the chip has no such number format, or the maker no such model
         └── MissesSlo           runs, but not within the latency objectives
@@ -106,6 +107,22 @@ class DoesNotFit(Infeasible):
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes
         self.smallest_tp = smallest_tp
+
+
+class TooLong(Infeasible):
+    """The replica's KV cache cannot hold some of the traffic's requests.
+
+    Attributes:
+        longest_tokens: KV tokens that the longest request needs.
+        held_tokens: KV tokens that the replica can give to one request.
+        share: Share of the requests that are too long.
+    """
+
+    def __init__(self, message: str, *, longest_tokens: int, held_tokens: int, share: float) -> None:
+        super().__init__(message)
+        self.longest_tokens = longest_tokens
+        self.held_tokens = held_tokens
+        self.share = share
 
 
 class UnknownFact(Infeasible):

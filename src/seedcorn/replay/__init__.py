@@ -1,1 +1,23 @@
 """Exact replay of real traffic through a model of continuous batching."""
+
+from seedcorn.replay.capacity import Capacity, capacity
+from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
+from seedcorn.replay.metrics import outcome
+from seedcorn.replay.simulation import RequestTimes, Router, replay_requests
+from seedcorn.replay.traffic import bundled_traces, compressed, read_trace, scaled
+
+__all__ = [
+    "Capacity",
+    "ReplicaGroup",
+    "RequestTimes",
+    "Router",
+    "bundled_traces",
+    "capacity",
+    "compressed",
+    "outcome",
+    "read_trace",
+    "replay",
+    "replay_groups",
+    "replay_requests",
+    "scaled",
+]

@@ -1,0 +1,165 @@
+"""How many requests per second one replica carries within its SLO: bisection of the rate, by replay."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from seedcorn.domain.offer import Predicted
+from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.workload import EngineSettings, Objective, Slo, Trace
+from seedcorn.errors import MissesSlo, TooLong
+from seedcorn.perf.step_model import StepModel
+from seedcorn.replay.metrics import outcome
+from seedcorn.replay.simulation import held_tokens, replay_dealt, replay_requests
+from seedcorn.replay.traffic import compressed, part, scaled
+from seedcorn.units import format_seconds, format_share
+
+_FEWEST = 4_000  # requests in a replay: 40 of them lie beyond the 99th percentile
+_RATE_TOLERANCE = 0.005  # of the rate; well below what step models are known to
+_HALVINGS = 12  # of the saturated rate, before a rate that still misses is called none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What one replica carries.
+
+    Attributes:
+        rate_per_s: Highest rate found at which every objective holds.
+        predicted: Every objective's value at that rate.
+        binds: The objective nearest its bound there.
+        outcome: Of the replay at that rate.
+    """
+
+    rate_per_s: float
+    predicted: tuple[Predicted, ...]
+    binds: Objective
+    outcome: Outcome
+
+
+def capacity(
+    step_model: StepModel, engine: EngineSettings, trace: Trace, slo: Slo, *, seed: int = 0
+) -> Capacity:
+    """The highest rate of ``trace`` that one replica carries with every objective of ``slo`` held.
+
+    At a rate below the trace's own the replica gets its share of the traffic, every n-th request at
+    its own time, as one of n replicas among which requests are dealt in turn; the shares of several
+    replicas are replayed where one holds too few requests for a 99th percentile. Above the trace's
+    own rate the replica gets all of it, sped up.
+
+    No rate above the saturated one (all requests at once, requests finished per second) is tried:
+    there the queue would grow for as long as the traffic lasts, whatever the objectives say. The
+    answer was itself replayed, and holds; the rate 0.5 % above it, where one was tried, does not.
+
+    Args:
+        step_model: The replica.
+        engine: Its scheduler's limits.
+        trace: The service's own traffic, at the rate that is planned for (see ``scaled``). Below
+            4,000 requests it is repeated in shuffled runs.
+        slo: At least one objective.
+        seed: Of that shuffle.
+
+    Raises:
+        TooLong: Some requests exceed the replica's KV cache.
+        MissesSlo: An objective is missed even by requests that have the replica to themselves, or at
+            1/4096 of the saturated rate.
+    """
+    assert slo.objectives, "an SLO has at least one objective"
+    _check_fits(step_model, engine, trace)
+    if trace.num_requests < _FEWEST:
+        trace = scaled(trace, rate_per_s=trace.mean_rate_per_s, seed=seed, num_requests=_FEWEST)
+
+    def at(rate_per_s: float) -> Outcome:
+        share, streams = _share(trace, rate_per_s)
+        turn = np.arange(share.num_requests, dtype=np.int32) % streams
+        return outcome(replay_dealt([step_model] * streams, engine, share, turn.astype(np.int32)), share)
+
+    sample = _evenly_picked(trace, _FEWEST)
+    at_once_s = _spaced_outcome(step_model, engine, sample, 0.0).duration_s
+    alone = _spaced_outcome(step_model, engine, sample, at_once_s)
+    _check_met(alone, slo, "even when each request has the replica to itself")
+
+    missed_per_s = float("inf")
+    held_per_s = sample.num_requests / at_once_s
+    found = at(held_per_s)
+    for _ in range(_HALVINGS):
+        if found.meets(slo):
+            break
+        missed_per_s, held_per_s = held_per_s, held_per_s / 2
+        found = at(held_per_s)
+    _check_met(found, slo, f"even at {held_per_s:.3g} requests/s, in this trace's bursts")
+    while missed_per_s < float("inf") and missed_per_s - held_per_s > _RATE_TOLERANCE * held_per_s:
+        middle_per_s = 0.5 * (held_per_s + missed_per_s)
+        tried = at(middle_per_s)
+        if tried.meets(slo):
+            held_per_s, found = middle_per_s, tried
+        else:
+            missed_per_s = middle_per_s
+    return Capacity(
+        rate_per_s=held_per_s,
+        predicted=tuple(Predicted(objective=o, got_s=_got_s(found, o)) for o in slo.objectives),
+        binds=_nearest(found, slo),
+        outcome=found,
+    )
+
+
+def _share(trace: Trace, rate_per_s: float) -> tuple[Trace, int]:
+    """What replicas at ``rate_per_s`` each get of ``trace``, and of how many the share is shown, in turn."""
+    replicas = trace.mean_rate_per_s / rate_per_s
+    if replicas <= 1:
+        return compressed(trace, rate_per_s), 1
+    rounds = int(trace.num_requests / replicas)
+    streams = min(int(replicas), -(-_FEWEST // max(rounds, 1)))
+    first = np.ceil(np.arange(rounds) * replicas).astype(np.int64)
+    picked = (first[:, None] + np.arange(streams)).reshape(-1)
+    return part(trace, picked[picked < trace.num_requests]), streams
+
+
+def _evenly_picked(trace: Trace, count: int) -> Trace:
+    """About ``count`` requests from the whole length of ``trace``."""
+    return part(trace, np.arange(0, trace.num_requests, max(trace.num_requests // count, 1)))
+
+
+def _spaced_outcome(step_model: StepModel, engine: EngineSettings, trace: Trace, gap_s: float) -> Outcome:
+    """One replica given the requests of ``trace``, one every ``gap_s``."""
+    spaced = replace(trace, arrival_s=np.arange(trace.num_requests) * gap_s)
+    return outcome(replay_requests([step_model], engine, spaced), spaced)
+
+
+def _check_fits(step_model: StepModel, engine: EngineSettings, trace: Trace) -> None:
+    """Refuse a replica whose KV cache cannot hold every request of the trace."""
+    tokens = trace.input_tokens.astype(np.int64) + trace.output_tokens - 1
+    held = held_tokens(step_model, engine)
+    too_long = int((tokens > held).sum())
+    if too_long:
+        raise TooLong(
+            f"{format_share(too_long / trace.num_requests)} of trace {trace.name!r} ({too_long:,} of "
+            f"{trace.num_requests:,} requests) need more than the {held:,} tokens that the KV cache holds; "
+            f"the longest needs {int(tokens.max()):,}. More chips per replica, or a smaller number format, "
+            "leave more room",
+            longest_tokens=int(tokens.max()),
+            held_tokens=held,
+            share=too_long / trace.num_requests,
+        )
+
+
+def _got_s(found: Outcome, objective: Objective) -> float:
+    return found.latency(objective.metric).value_s(objective.statistic)
+
+
+def _nearest(found: Outcome, slo: Slo) -> Objective:
+    """The objective whose value is the greatest part of its bound."""
+    return max(slo.objectives, key=lambda o: _got_s(found, o) / o.bound_s)
+
+
+def _check_met(found: Outcome, slo: Slo, when: str) -> None:
+    """Raise with the objective that is missed by most, if one is."""
+    if found.meets(slo):
+        return
+    worst = _nearest(found, slo)
+    got_s = _got_s(found, worst)
+    raise MissesSlo(
+        f"{worst.name} is {format_seconds(got_s)} {when}, the SLO asks {format_seconds(worst.bound_s)}",
+        objective=worst.name,
+        got_s=got_s,
+        bound_s=worst.bound_s,
+    )

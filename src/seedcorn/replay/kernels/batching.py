@@ -1,0 +1,416 @@
+"""Continuous batching on one replica, from event to event: the exact simulator's only loop.
+
+Three facts keep the state small. Every decoding sequence emits one token in every step, so when it
+will finish is known (as a step number) the moment it starts to decode. Requests are admitted and
+preempted in arrival order, so the last admitted is the running request with the greatest number,
+and the preempted ones are a stack. And the blocks that a set of sequences holds follow from their
+summed lengths and from how many have each length modulo the block size, so nothing is counted block
+by block. ``docs/explanation/replay.md`` proves what is skipped.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedcorn.replay.kernels._jit import jit
+from seedcorn.replay.kernels.gaps import add_run
+from seedcorn.replay.kernels.heap import push, remove
+
+# Columns of Replicas.counters.
+STEP = 0  # steps run so far: the number of the next one
+DECODING = 1  # sequences in the heap
+CACHED = 2  # KV tokens that they hold
+HEAD = 3  # first queued request, -1 when there is none
+TAIL = 4  # last queued request
+PARTIAL = 5  # the request whose prompt is partly computed, -1 when there is none
+PARTIAL_CACHED = 6  # KV tokens that it holds
+PARTIAL_GENERATED = 7  # output tokens that it had before it was preempted
+PREEMPTED = 8  # height of the stack of preempted requests
+FREED = 9  # blocks ever given back to the free queue
+REUSED = 10  # blocks ever taken back out of the free queue by the sequence that filled them
+WORK = 11  # tokens to compute of all unfinished requests, those already in the cache included
+NUM_COUNTERS = 12
+
+# Columns of Replicas.preempted.
+REQUEST, GENERATED, BLOCKS, FULL_BLOCKS, MARK = 0, 1, 2, 3, 4
+NUM_PREEMPTED_COLUMNS = 5
+
+_ID_BITS = 32  # a heap key is (number of the last step) << 32 | request
+
+
+class Limits(NamedTuple):
+    """The scheduler's limits, the same for all replicas of a run; ``block_size = 1 << block_shift``."""
+
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    block_shift: int
+    prefix_caching: bool
+
+
+class Requests(NamedTuple):
+    """What arrives, how it is queued, and what becomes of it; all (num_requests,).
+
+    ``next_queued`` chains each replica's queue, −1 at the end. The last three are results.
+    """
+
+    arrival_s: NDArray[np.float64]
+    input_tokens: NDArray[np.int32]
+    output_tokens: NDArray[np.int32]
+    next_queued: NDArray[np.int32]
+    first_token_s: NDArray[np.float64]
+    finish_s: NDArray[np.float64]
+    preemptions: NDArray[np.int32]
+
+
+class Replicas(NamedTuple):
+    """Resumable state of R replicas, of M different step models.
+
+    Attributes:
+        dense_s: (M, max_num_batched_tokens + 1), seconds that depend on a step's tokens alone.
+        context_s: (M,), per KV token read by a decode.
+        pair_s: (M,), per (query, key) pair of a prefill.
+        model: (R,), row of the above.
+        usable_blocks: (R,)
+        clock_s: (R,), the last step boundary.
+        busy_s: (R,), time spent in steps.
+        counters: (R, NUM_COUNTERS)
+        decoding: (R, max_num_seqs), heap of (last step, request).
+        residues: (R, block_size), decoding sequences by (cached tokens − next step) modulo block size.
+        preempted: (R, max_num_seqs, NUM_PREEMPTED_COLUMNS), stack.
+        last_token_s: (R, max_num_seqs + 1), time of each preempted request's last token; the last
+            place is the partial one's.
+        emerging: (max_num_seqs, 2) and
+        emerging_s: (max_num_seqs,), scratch: requests whose prompt the step completes, the tokens
+            they had generated, and when the last of these came.
+    """
+
+    dense_s: NDArray[np.float64]
+    context_s: NDArray[np.float64]
+    pair_s: NDArray[np.float64]
+    model: NDArray[np.int64]
+    usable_blocks: NDArray[np.int64]
+    clock_s: NDArray[np.float64]
+    busy_s: NDArray[np.float64]
+    counters: NDArray[np.int64]
+    decoding: NDArray[np.int64]
+    residues: NDArray[np.int64]
+    preempted: NDArray[np.int64]
+    last_token_s: NDArray[np.float64]
+    emerging: NDArray[np.int64]
+    emerging_s: NDArray[np.float64]
+
+
+@jit
+def blocks_held(cached: int, step: int, residues: NDArray[np.int64], shift: int) -> int:
+    """KV blocks that the decoding sequences hold: Σ ceil(tokens / block size), from the residues."""
+    mask = (1 << shift) - 1
+    padding = 0
+    for residue in range(mask + 1):
+        padding += residues[residue] * (-(residue + step) & mask)
+    return (cached + padding) >> shift
+
+
+@jit
+def steps_that_fit(free: int, decoding: int, step: int, residues: NDArray[np.int64], shift: int) -> int:
+    """Decode steps that ``free`` blocks last for. Each block size of steps takes one block a sequence."""
+    mask = (1 << shift) - 1
+    rounds = free // decoding
+    left = free - rounds * decoding
+    steps = rounds << shift
+    while residues[-(step + steps) & mask] <= left:
+        left -= residues[-(step + steps) & mask]
+        steps += 1
+    return steps
+
+
+@jit
+def run_s(first_s: float, growth_s: float, steps: int) -> float:
+    """Seconds of ``steps`` steps in a row that last ``first_s + j · growth_s``."""
+    return steps * first_s + growth_s * (0.5 * steps * (steps - 1))
+
+
+@jit
+def steps_until(wait_s: float, first_s: float, growth_s: float, most: int) -> int:
+    """Fewest steps that take at least ``wait_s``, at least one and no more than ``most``.
+
+    The root of growth/2 · n² + (first − growth/2) · n = wait, then fixed up for rounding.
+    """
+    if run_s(first_s, growth_s, most) < wait_s:
+        return most
+    linear_s = first_s - 0.5 * growth_s
+    root = 2.0 * wait_s / (linear_s + np.sqrt(linear_s * linear_s + 2.0 * growth_s * wait_s))
+    steps = min(max(int(root), 1), most)
+    while steps > 1 and run_s(first_s, growth_s, steps - 1) >= wait_s:
+        steps -= 1
+    while steps < most and run_s(first_s, growth_s, steps) < wait_s:
+        steps += 1
+    return steps
+
+
+@jit
+def preempt_last(i: int, limits: Limits, requests: Requests, replicas: Replicas) -> None:
+    """Move replica ``i``'s last admitted request to the head of its queue; its blocks join the free queue.
+
+    ``MARK`` is the free queue's history before these blocks: blocks freed less blocks reused. As
+    the last preempted is the first resumed, nothing is ever reused from in front of them, so the
+    blocks evicted since are (freed − reused − free now) − mark, the tail of the sequence first.
+    """
+    counters, stack = replicas.counters[i], replicas.preempted[i]
+    shift = limits.block_shift
+    height = counters[PREEMPTED]
+    if counters[PARTIAL] >= 0:
+        victim = counters[PARTIAL]
+        generated = counters[PARTIAL_GENERATED]
+        cached = counters[PARTIAL_CACHED]
+        replicas.last_token_s[i, height] = replicas.last_token_s[i, -1]
+        counters[PARTIAL] = -1
+        counters[PARTIAL_CACHED] = 0
+    else:
+        heap, size, step = replicas.decoding[i], counters[DECODING], counters[STEP]
+        at, victim = 0, np.int64(-1)
+        for place in range(size):
+            request = heap[place] & ((1 << _ID_BITS) - 1)
+            if request > victim:
+                at, victim = place, request
+        generated = requests.output_tokens[victim] - ((heap[at] >> _ID_BITS) - step + 1)
+        cached = requests.input_tokens[victim] + generated - 1
+        remove(heap, size, at)
+        counters[DECODING] -= 1
+        counters[CACHED] -= cached
+        replicas.residues[i, (cached - step) & ((1 << shift) - 1)] -= 1
+        replicas.last_token_s[i, height] = replicas.clock_s[i]
+    stack[height, REQUEST] = victim
+    stack[height, GENERATED] = generated
+    stack[height, BLOCKS] = (cached + (1 << shift) - 1) >> shift
+    stack[height, FULL_BLOCKS] = cached >> shift if limits.prefix_caching else 0
+    stack[height, MARK] = counters[FREED] - counters[REUSED]
+    counters[FREED] += stack[height, BLOCKS]
+    counters[PREEMPTED] = height + 1
+    requests.preemptions[victim] += 1
+
+
+@jit
+def advance(
+    i: int,
+    until_s: float,
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    gap_counts: NDArray[np.int64],
+) -> None:
+    """Run replica ``i`` through every step that starts before ``until_s``.
+
+    Stops at the first step boundary that is not before ``until_s``, or when nothing is left to do.
+
+    Args:
+        i: Which replica.
+        until_s: May be infinite: run until all queued requests are done.
+        limits: The scheduler's.
+        requests: Results are written in place.
+        replicas: State, changed in place.
+        gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
+    """
+    max_num_seqs, shift = limits.max_num_seqs, limits.block_shift
+    block_size = 1 << shift
+    mask = block_size - 1
+    arrival_s, input_tokens, output_tokens = requests.arrival_s, requests.input_tokens, requests.output_tokens
+    counters, heap, residues = replicas.counters[i], replicas.decoding[i], replicas.residues[i]
+    stack, last_token_s = replicas.preempted[i], replicas.last_token_s[i]
+    emerging, emerging_s = replicas.emerging, replicas.emerging_s
+    dense_s = replicas.dense_s[replicas.model[i]]
+    context_s, pair_s = replicas.context_s[replicas.model[i]], replicas.pair_s[replicas.model[i]]
+    usable = replicas.usable_blocks[i]
+
+    clock_s, busy_s = replicas.clock_s[i], replicas.busy_s[i]
+    step, decoding, cached = counters[STEP], counters[DECODING], counters[CACHED]
+    head, freed, work = counters[HEAD], counters[FREED], counters[WORK]
+    partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
+    partial_generated = counters[PARTIAL_GENERATED]
+    while True:
+        if decoding == 0 and partial < 0 and counters[PREEMPTED] == 0:
+            if head < 0:
+                break
+            clock_s = max(clock_s, arrival_s[head])
+        if clock_s >= until_s:
+            break
+
+        # 1. Decoding sequences take their blocks; while these do not suffice, the last admitted goes.
+        # A lower bound on the free blocks is enough until memory is tight.
+        preempted, exact = False, False
+        granted = (partial_cached + mask) >> shift  # blocks of sequences that are not decoding
+        needed = decoding
+        free = usable - ((cached + mask * decoding) >> shift) - granted - needed
+        if free < 0:
+            exact = True
+            needed = residues[-step & mask]
+            free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+            if free < 0:
+                preempted = True
+                counters[STEP], counters[DECODING], counters[CACHED] = step, decoding, cached
+                counters[FREED], replicas.clock_s[i] = freed, clock_s
+                counters[PARTIAL], counters[PARTIAL_CACHED] = partial, partial_cached
+                counters[PARTIAL_GENERATED] = partial_generated
+                while free < 0:
+                    preempt_last(i, limits, requests, replicas)
+                    granted = (counters[PARTIAL_CACHED] + mask) >> shift
+                    needed = residues[-step & mask]
+                    free = usable - blocks_held(counters[CACHED], step, residues, shift) - granted - needed
+                decoding, cached, freed = counters[DECODING], counters[CACHED], counters[FREED]
+                partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
+        running = decoding
+        budget = limits.max_num_batched_tokens - decoding
+        pairs = 0.0
+        num_emerging = 0
+
+        # 2. The partly computed prompt, always the last admitted, goes on with what is left.
+        if partial >= 0:
+            tokens = input_tokens[partial] + partial_generated
+            chunk = min(tokens - partial_cached, budget)
+            grown = (partial_cached + chunk + mask) >> shift
+            if grown - granted > free and not exact:
+                exact = True
+                needed = residues[-step & mask]
+                free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+            if grown - granted > free:
+                preempted = True
+                counters[FREED], counters[PARTIAL] = freed, partial
+                counters[PARTIAL_CACHED], counters[PARTIAL_GENERATED] = partial_cached, partial_generated
+                preempt_last(i, limits, requests, replicas)
+                freed, partial, partial_cached = counters[FREED], -1, 0
+            else:
+                free -= grown - granted
+                granted = grown
+                running += 1
+                budget -= chunk
+                pairs += chunk * (partial_cached + 0.5 * (chunk + 1))
+                partial_cached += chunk
+                if partial_cached == tokens:
+                    emerging[0, 0], emerging[0, 1], emerging_s[0] = (
+                        partial,
+                        partial_generated,
+                        last_token_s[-1],
+                    )
+                    num_emerging = 1
+                    partial, partial_cached = -1, 0
+
+        # 3. Unless something was preempted, waiting requests are admitted in order, preempted ones first.
+        blocked = False
+        while not preempted and budget > 0 and running < max_num_seqs:
+            height = counters[PREEMPTED]
+            start, generated = 0, 0
+            if height > 0:
+                if not exact:
+                    exact = True
+                    needed = residues[-step & mask]
+                    free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+                top = stack[height - 1]
+                request, generated = top[REQUEST], top[GENERATED]
+                evicted = freed - counters[REUSED] - free - top[MARK]
+                start = max(min(top[BLOCKS] - max(evicted, 0), top[FULL_BLOCKS]), 0) << shift
+            elif head >= 0 and arrival_s[head] <= clock_s:
+                request = head
+            else:
+                break
+            tokens = input_tokens[request] + generated
+            chunk = min(tokens - start, budget)
+            blocks = (start + chunk + mask) >> shift
+            if blocks > free and not exact:
+                exact = True
+                needed = residues[-step & mask]
+                free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+            if blocks > free:
+                blocked = True
+                break
+            free -= blocks
+            granted += blocks
+            running += 1
+            budget -= chunk
+            pairs += chunk * (start + 0.5 * (chunk + 1))
+            token_s = 0.0
+            if height > 0:
+                counters[PREEMPTED] = height - 1
+                counters[REUSED] += start >> shift
+                token_s = last_token_s[height - 1]
+            else:
+                head = requests.next_queued[head]
+            if start + chunk == tokens:
+                emerging[num_emerging, 0], emerging[num_emerging, 1] = request, generated
+                emerging_s[num_emerging] = token_s
+                num_emerging += 1
+            else:
+                partial, partial_cached, partial_generated = request, start + chunk, generated
+                last_token_s[-1] = token_s
+
+        # 4. One step with a prefill in it, or as many pure decode steps as nothing can interrupt.
+        tokens = limits.max_num_batched_tokens - budget
+        first_s = dense_s[tokens] + context_s * (cached + decoding) + pair_s * pairs
+        growth_s = 0.0
+        steps = 1
+        if tokens == decoding and not preempted:
+            growth_s = context_s * decoding
+            steps = (heap[0] >> _ID_BITS) - step + 1
+            if decoding * ((steps >> shift) + 1) > free + needed:
+                if not exact:
+                    needed = residues[-step & mask]
+                    free = usable - blocks_held(cached, step, residues, shift) - needed
+                steps = min(steps, steps_that_fit(free + needed, decoding, step, residues, shift))
+            wake_s = until_s
+            if head >= 0 and running < max_num_seqs and not blocked:
+                wake_s = min(wake_s, arrival_s[head])
+            steps = steps_until(wake_s - clock_s, first_s, growth_s, steps)
+        took_s = run_s(first_s, growth_s, steps)
+        if decoding > 0:
+            add_run(first_s, growth_s, steps, decoding, gap_counts)
+        clock_s += took_s
+        busy_s += took_s
+        step += steps
+        cached += decoding * steps
+
+        # 5. Who emitted its last token leaves; whose prompt is complete has emitted one and decodes.
+        while decoding > 0 and heap[0] >> _ID_BITS < step:
+            request = heap[0] & ((1 << _ID_BITS) - 1)
+            remove(heap, decoding, 0)
+            tokens = input_tokens[request] + output_tokens[request] - 1
+            decoding -= 1
+            cached -= tokens
+            residues[(tokens - step) & mask] -= 1
+            freed += (tokens + mask) >> shift
+            work -= tokens
+            requests.finish_s[request] = clock_s
+        for e in range(num_emerging):
+            request, generated = emerging[e, 0], emerging[e, 1]
+            tokens = input_tokens[request] + generated
+            if generated == 0:
+                requests.first_token_s[request] = clock_s
+            else:
+                add_run(clock_s - emerging_s[e], 0.0, 1, 1, gap_counts)
+            left = output_tokens[request] - generated - 1
+            if left == 0:
+                freed += (tokens + mask) >> shift
+                work -= tokens
+                requests.finish_s[request] = clock_s
+            else:
+                push(heap, decoding, (step + left - 1) << _ID_BITS | request)
+                decoding += 1
+                cached += tokens
+                residues[(tokens - step) & mask] += 1
+
+    replicas.clock_s[i], replicas.busy_s[i] = clock_s, busy_s
+    counters[STEP], counters[DECODING], counters[CACHED] = step, decoding, cached
+    counters[HEAD], counters[FREED], counters[WORK] = head, freed, work
+    counters[PARTIAL], counters[PARTIAL_CACHED] = partial, partial_cached
+    counters[PARTIAL_GENERATED] = partial_generated
+
+
+@jit
+def enqueue(i: int, request: int, requests: Requests, replicas: Replicas) -> None:
+    """Put ``request`` at the end of replica ``i``'s queue."""
+    counters = replicas.counters[i]
+    requests.next_queued[request] = -1
+    if counters[HEAD] < 0:
+        counters[HEAD] = request
+    else:
+        requests.next_queued[counters[TAIL]] = request
+    counters[TAIL] = request
+    counters[WORK] += requests.input_tokens[request] + requests.output_tokens[request] - 1

@@ -1,0 +1,104 @@
+"""From times per request to what people ask: TTFT, TPOT, ITL, end-to-end, throughput, attainment.
+
+A percentile over requests weighs every request alike and interpolates linearly between the two
+nearest (numpy's default, Hyndman and Fan's type 7). One over gaps weighs every gap alike and is read
+off bins at most 0.39 % wide. A latency of which there is not one (TPOT where every request has a
+single token) is 0: nothing was waited for.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedcorn.domain.outcome import Latency, Outcome
+from seedcorn.domain.workload import Metric, Slo, Statistic, Trace
+from seedcorn.replay.kernels import gaps
+from seedcorn.replay.simulation import RequestTimes
+
+_PERCENTILES = {Statistic.P50: 50.0, Statistic.P90: 90.0, Statistic.P95: 95.0, Statistic.P99: 99.0}
+_NONE = Latency(mean_s=0.0, p50_s=0.0, p90_s=0.0, p95_s=0.0, p99_s=0.0)
+
+
+def outcome(times: RequestTimes, trace: Trace, *, slo: Slo | None = None) -> Outcome:
+    """Sum up a replay of ``trace``.
+
+    Args:
+        times: Of the replay.
+        trace: What was replayed.
+        slo: Its objectives give ``slo_attainment_share``. ITL objectives, which speak of gaps and not
+            of requests, do not count there.
+    """
+    served = times.replica >= 0
+    latencies_s = _latencies_s(times, trace)
+    finished = int(served.sum())
+    duration_s = float(np.max(times.finish_s[served]) - trace.arrival_s[0]) if finished else 0.0
+    busy_s = float(times.busy_s.sum())
+    return Outcome(
+        arrived=trace.num_requests,
+        finished=finished,
+        refused=trace.num_requests - finished,
+        preemptions=int(times.preemptions.sum()),
+        steps=times.steps,
+        duration_s=duration_s,
+        busy_share=_ratio(busy_s, duration_s * times.busy_s.shape[0]),
+        input_tokens_per_s=_ratio(float(trace.input_tokens[served].sum()), duration_s),
+        output_tokens_per_s=_ratio(float(trace.output_tokens[served].sum()), duration_s),
+        ttft=_over_requests(latencies_s[Metric.TTFT]),
+        tpot=_over_requests(latencies_s[Metric.TPOT]),
+        itl=_over_gaps(times, trace),
+        e2e=_over_requests(latencies_s[Metric.E2E]),
+        slo_attainment_share=None if slo is None else _attainment_share(latencies_s, slo, trace.num_requests),
+    )
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0
+
+
+def _latencies_s(times: RequestTimes, trace: Trace) -> dict[Metric, NDArray[np.float64]]:
+    """(num_requests,) per metric of a request; NaN where undefined: refused, or one token and so no TPOT."""
+    gaps_between = (trace.output_tokens - 1).astype(np.float64)
+    decode_s = times.finish_s - times.first_token_s
+    tpot_s = np.full(trace.num_requests, np.nan)
+    np.divide(decode_s, gaps_between, out=tpot_s, where=gaps_between > 0)
+    return {
+        Metric.TTFT: times.first_token_s - trace.arrival_s,
+        Metric.TPOT: tpot_s,
+        Metric.E2E: times.finish_s - trace.arrival_s,
+    }
+
+
+def _over_requests(values_s: NDArray[np.float64]) -> Latency:
+    """The statistics of the values that are defined."""
+    values_s = values_s[~np.isnan(values_s)]
+    if values_s.shape[0] == 0:
+        return _NONE
+    p50_s, p90_s, p95_s, p99_s = np.percentile(values_s, list(_PERCENTILES.values())).tolist()
+    return Latency(mean_s=float(values_s.mean()), p50_s=p50_s, p90_s=p90_s, p95_s=p95_s, p99_s=p99_s)
+
+
+def _over_gaps(times: RequestTimes, trace: Trace) -> Latency:
+    """Gaps between tokens: the mean exactly, percentiles to a bin's width."""
+    total = int(times.gap_counts.sum())
+    if total == 0:
+        return _NONE
+    p50_s, p90_s, p95_s, p99_s = (gap_percentile_s(times.gap_counts, q) for q in _PERCENTILES.values())
+    mean_s = float(np.nansum(times.finish_s - times.first_token_s)) / total
+    return Latency(mean_s=mean_s, p50_s=p50_s, p90_s=p90_s, p95_s=p95_s, p99_s=p99_s)
+
+
+def gap_percentile_s(gap_counts: NDArray[np.int64], percentile: float) -> float:
+    """The gap that ``percentile`` of all gaps do not exceed, interpolated within its bin."""
+    upto = np.cumsum(gap_counts)
+    rank = percentile / 100 * upto[-1]
+    index = int(np.searchsorted(upto, rank, side="left"))
+    start_s, end_s = gaps.bin_start_s(index), gaps.bin_start_s(index + 1)
+    return float(end_s - (end_s - start_s) * (upto[index] - rank) / gap_counts[index])
+
+
+def _attainment_share(latencies_s: dict[Metric, NDArray[np.float64]], slo: Slo, arrived: int) -> float:
+    """Share of arrived requests within every bound; an undefined TPOT is within, a refusal is not."""
+    attained = ~np.isnan(latencies_s[Metric.TTFT])
+    for objective in slo.objectives:
+        if objective.metric in latencies_s:
+            attained &= ~(latencies_s[objective.metric] > objective.bound_s)
+    return float(attained.sum()) / arrived

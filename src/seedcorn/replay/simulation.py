@@ -1,0 +1,196 @@
+"""Replay a trace on replicas behind a router: domain values in, per-request times out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedcorn.domain.workload import EngineSettings, Trace
+from seedcorn.errors import InputError
+from seedcorn.perf.step_model import StepModel
+from seedcorn.replay.kernels import batching, gaps, routing
+
+
+class Router(StrEnum):
+    """How requests are spread over replicas."""
+
+    ROUND_ROBIN = "round-robin"
+    LEAST_OUTSTANDING = "least-outstanding"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RequestTimes:
+    """What became of every request of a trace.
+
+    Attributes:
+        first_token_s: (num_requests,) on the trace's clock; NaN for a refused request.
+        finish_s: (num_requests,) likewise, of the last token.
+        preemptions: (num_requests,) times each was preempted.
+        replica: (num_requests,) which replica served it; −1: refused, too long for any.
+        gap_counts: (NUM_BINS,) gaps between consecutive tokens of a request, by duration.
+        busy_s: (num_replicas,) time each replica spent in steps.
+        steps: Engine steps run, all replicas together.
+    """
+
+    first_token_s: NDArray[np.float64]
+    finish_s: NDArray[np.float64]
+    preemptions: NDArray[np.int32]
+    replica: NDArray[np.int32]
+    gap_counts: NDArray[np.int64]
+    busy_s: NDArray[np.float64]
+    steps: int
+
+
+def held_tokens(step_model: StepModel, engine: EngineSettings) -> int:
+    """KV tokens that a replica can give to requests: vLLM keeps one block back, the null block."""
+    return max(step_model.kv_tokens // engine.block_size - 1, 0) * engine.block_size
+
+
+def dealt(trace: Trace, capacity_tokens: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Deal the requests of ``trace`` out in proportion to ``share``, as evenly spread in time as can be.
+
+    Args:
+        trace: What is dealt.
+        capacity_tokens: (R,) KV tokens that each can hold.
+        share: (R,) > 0, relative to their sum.
+
+    Returns:
+        (num_requests,) to which of the R; −1 where none can hold the request.
+    """
+    dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
+    routing.deal(_requests(trace), capacity_tokens, share, np.zeros(share.shape[0]), dealt_to)
+    return dealt_to
+
+
+def replay_requests(
+    replicas: Sequence[StepModel],
+    engine: EngineSettings,
+    trace: Trace,
+    *,
+    router: Router = Router.LEAST_OUTSTANDING,
+) -> RequestTimes:
+    """Replay ``trace`` until its last request is done.
+
+    Args:
+        replicas: One step model per replica; they may differ.
+        engine: The scheduler's limits, the same for all replicas.
+        trace: What arrives.
+        router: ``ROUND_ROBIN`` deals requests out in turn; ``LEAST_OUTSTANDING`` sends each to the
+            replica with the fewest tokens still to be computed. Neither asks a replica whose KV
+            cache could never hold the request.
+
+    Raises:
+        InputError: The engine's limits contradict each other.
+    """
+    if router is Router.ROUND_ROBIN or len(replicas) == 1:
+        capacity_tokens = np.array([held_tokens(model, engine) for model in replicas])
+        return replay_dealt(replicas, engine, trace, dealt(trace, capacity_tokens, np.ones(len(replicas))))
+    requests, state, gap_counts = _requests(trace), _state(replicas, engine), _no_gaps()
+    dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
+    routing.run_least_outstanding(dealt_to, _limits(engine), requests, state, gap_counts)
+    return _times(requests, state, gap_counts, dealt_to)
+
+
+def replay_dealt(
+    replicas: Sequence[StepModel], engine: EngineSettings, trace: Trace, dealt_to: NDArray[np.int32]
+) -> RequestTimes:
+    """Replay ``trace`` with each request on the replica it was dealt to.
+
+    Args:
+        replicas: One step model per replica.
+        engine: The scheduler's limits.
+        trace: What arrives.
+        dealt_to: (num_requests,) index of a replica that can hold the request; −1 to leave it out.
+    """
+    requests, state, gap_counts = _requests(trace), _state(replicas, engine), _no_gaps()
+    routing.run_dealt(dealt_to, _limits(engine), requests, state, gap_counts)
+    return _times(requests, state, gap_counts, dealt_to)
+
+
+def _no_gaps() -> NDArray[np.int64]:
+    return np.zeros(gaps.NUM_BINS, dtype=np.int64)
+
+
+def _times(
+    requests: batching.Requests,
+    state: batching.Replicas,
+    gap_counts: NDArray[np.int64],
+    dealt_to: NDArray[np.int32],
+) -> RequestTimes:
+    """What the kernels left in their arrays."""
+    return RequestTimes(
+        first_token_s=requests.first_token_s,
+        finish_s=requests.finish_s,
+        preemptions=requests.preemptions,
+        replica=dealt_to,
+        gap_counts=gap_counts,
+        busy_s=state.busy_s,
+        steps=int(state.counters[:, batching.STEP].sum()),
+    )
+
+
+def _limits(engine: EngineSettings) -> batching.Limits:
+    """The engine's limits, checked as vLLM checks them."""
+    if engine.max_num_seqs < 1 or engine.max_num_batched_tokens < engine.max_num_seqs:
+        raise InputError(
+            f"max_num_batched_tokens ({engine.max_num_batched_tokens}) must be at least max_num_seqs "
+            f"({engine.max_num_seqs}), and that at least 1: every running sequence decodes one token a step"
+        )
+    shift = engine.block_size.bit_length() - 1
+    if engine.block_size < 1 or engine.block_size != 1 << shift:
+        raise InputError(f"block_size {engine.block_size} is not a power of two; vLLM's default is 16")
+    return batching.Limits(engine.max_num_seqs, engine.max_num_batched_tokens, shift, engine.prefix_caching)
+
+
+def _requests(trace: Trace) -> batching.Requests:
+    """The kernel's view of ``trace``, with room for the results."""
+    n = trace.num_requests
+    return batching.Requests(
+        arrival_s=np.ascontiguousarray(trace.arrival_s, dtype=np.float64),
+        input_tokens=np.ascontiguousarray(trace.input_tokens, dtype=np.int32),
+        output_tokens=np.ascontiguousarray(trace.output_tokens, dtype=np.int32),
+        next_queued=np.full(n, -1, dtype=np.int32),
+        first_token_s=np.full(n, np.nan),
+        finish_s=np.full(n, np.nan),
+        preemptions=np.zeros(n, dtype=np.int32),
+    )
+
+
+def _state(replicas: Sequence[StepModel], engine: EngineSettings) -> batching.Replicas:
+    """Idle replicas; step models that several share are tabulated once."""
+    models = list({id(model): model for model in replicas}.values())
+    row = {id(model): m for m, model in enumerate(models)}
+    num_replicas, num_seqs = len(replicas), engine.max_num_seqs
+    counters = np.zeros((num_replicas, batching.NUM_COUNTERS), dtype=np.int64)
+    counters[:, [batching.HEAD, batching.TAIL, batching.PARTIAL]] = -1
+    return batching.Replicas(
+        dense_s=np.stack([_dense_table_s(model, engine.max_num_batched_tokens) for model in models]),
+        context_s=np.array([model.context_s for model in models], dtype=np.float64),
+        pair_s=np.array([model.pair_s for model in models], dtype=np.float64),
+        model=np.array([row[id(model)] for model in replicas], dtype=np.int64),
+        usable_blocks=np.array(
+            [held_tokens(model, engine) // engine.block_size for model in replicas], dtype=np.int64
+        ),
+        clock_s=np.zeros(num_replicas),
+        busy_s=np.zeros(num_replicas),
+        counters=counters,
+        decoding=np.zeros((num_replicas, num_seqs), dtype=np.int64),
+        residues=np.zeros((num_replicas, engine.block_size), dtype=np.int64),
+        preempted=np.zeros((num_replicas, num_seqs, batching.NUM_PREEMPTED_COLUMNS), dtype=np.int64),
+        last_token_s=np.zeros((num_replicas, num_seqs + 1)),
+        emerging=np.zeros((num_seqs, 2), dtype=np.int64),
+        emerging_s=np.zeros(num_seqs),
+    )
+
+
+def _dense_table_s(model: StepModel, max_tokens: int) -> NDArray[np.float64]:
+    """(max_tokens + 1,) the model's dense seconds at every token count that a step can have."""
+    x = np.arange(max_tokens + 1, dtype=np.float64)
+    grid, dense_s = model.tokens, model.dense_s
+    left = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, grid.shape[0] - 2)
+    slope = (dense_s[left + 1] - dense_s[left]) / (grid[left + 1] - grid[left])
+    table_s: NDArray[np.float64] = dense_s[left] + slope * (x - grid[left])
+    assert float(table_s[1:].min()) > 0, "a step takes time"
+    return table_s
