@@ -185,8 +185,8 @@ ALIASES = {  # what drivers report and people type, beyond id and title
     "nvidia-rtx-5090d": ("5090D", "GeForce-RTX-5090-D"),
     "nvidia-rtx-pro-6000-server": ("RTX-PRO-6000", "RTX-PRO-6000-BSE"),
     "nvidia-rtx-pro-6000-ws": ("RTX-PRO-6000",),
-    "nvidia-rtx-pro-5000": ("RTX-PRO-5000", "RTX-PRO-5000-Blackwell"),
-    "nvidia-rtx-pro-5000-72gb": ("RTX-PRO-5000", "RTX-PRO-5000-72GB-Blackwell"),
+    "nvidia-rtx-pro-5000": ("RTX-PRO-5000-Blackwell",),
+    "nvidia-rtx-pro-5000-72gb": ("RTX-PRO-5000-72GB-Blackwell",),
     "nvidia-h100-pcie": ("H100", "H100-80GB"),
     "nvidia-h100-sxm": ("H100", "H100-80GB", "H100-SXM5", "H100-80GB-HBM3", "H100-SXM-80GB"),
     "nvidia-h100-nvl": ("H100", "H100-94GB"),
@@ -318,7 +318,9 @@ def value(cell: str, unit: str) -> str | int | bool:
     """A cell as a fact's value."""
     if unit == "count":
         return int(cell)
-    return cell == "true" if unit == "claim" else cell.removesuffix(".0") + unit
+    if unit == "claim":
+        return cell == "true"
+    return cell.removesuffix(".0") + unit if unit else cell
 
 
 def fields_of(row: Row) -> dict[str, str | int | bool]:

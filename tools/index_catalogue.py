@@ -16,8 +16,10 @@ from seedcorn.catalog.names import chip_keys, index_of, model_keys
 def index() -> dict[str, dict[str, list[str]]]:
     """Key → names, of chips and of models, from the files themselves."""
     return {
-        "chips": index_of({c.chip.name: chip_keys(c.chip.name, (c.chip.title, *c.aliases)) for c in chips()}),
-        "models": index_of({m.model.name: model_keys(m.model.name, m.aliases) for m in models()}),
+        "chips": index_of(
+            {str(c.chip.name): chip_keys(c.chip.name, c.chip.title, c.aliases) for c in chips()}
+        ),
+        "models": index_of({str(m.model.name): model_keys(m.model.name, m.aliases) for m in models()}),
     }
 
 

@@ -1,17 +1,19 @@
 """Chips and models with provenance: look up, never compute."""
 
 from seedcorn.catalog.chip import CatalogChip, chips, find_chip
-from seedcorn.catalog.facts import Fact, Kind, Source
-from seedcorn.catalog.model import CatalogModel, find_model, models
+from seedcorn.catalog.facts import Fact, Kind, Source, number
+from seedcorn.catalog.model import CatalogModel, Origin, find_model, models
 
 __all__ = [
     "CatalogChip",
     "CatalogModel",
     "Fact",
     "Kind",
+    "Origin",
     "Source",
     "chips",
     "find_chip",
     "find_model",
     "models",
+    "number",
 ]

@@ -138,22 +138,32 @@ def _facts(document: Document, sources: Mapping[str, Source]) -> dict[str, Fact]
 def _fact(document: Document, field: str, raw: object, sources: Mapping[str, Source]) -> Fact:
     """One fact. A bare value, as a user may write it, has no provenance and counts as estimated."""
     entry = raw if isinstance(raw, Mapping) else {"value": raw, "kind": "estimated"}
-    document.refuse_unknown(entry, ("value", "kind", "sources", "note"))
+    document.refuse_unknown(entry, ("value", "kind", "sources", "note"), within=field)
     value = entry.get("value")
     if isinstance(value, date):
         value = value.isoformat()
     document.read(field, FIELDS[field], value)
     assert isinstance(value, Value)
-    cited, note = entry.get("sources", []), entry.get("note", "")
+    return Fact(
+        field=field,
+        value=value,
+        kind=document.read(field, _kind, entry.get("kind")),
+        sources=document.read(field, lambda cited: _cited(cited, sources), entry.get("sources", [])),
+        note=str(entry.get("note", "")),
+    )
+
+
+def _kind(value: object) -> Kind:
+    if not isinstance(value, str) or value not in tuple(Kind):
+        raise InputError(f"kind must be one of {', '.join(Kind)}, got {value!r}")
+    return Kind(value)
+
+
+def _cited(cited: object, sources: Mapping[str, Source]) -> tuple[str, ...]:
     if not isinstance(cited, list) or not all(key in sources for key in cited):
-        raise document.error(
-            f"{field}: cites {cited!r}, but [sources] lists {', '.join(sources) or 'none'}", field
-        )
-    if entry.get("kind") not in tuple(Kind):
-        raise document.error(
-            f"{field}: kind must be one of {', '.join(Kind)}, got {entry.get('kind')!r}", field
-        )
-    return Fact(field=field, value=value, kind=Kind(entry["kind"]), sources=tuple(cited), note=str(note))
+        listed = ", ".join(sources) or "none"
+        raise InputError(f"sources must be a list of keys under [sources], which has {listed}; got {cited!r}")
+    return tuple(cited)
 
 
 def _chip(document: Document, facts: Mapping[str, Fact]) -> Chip:

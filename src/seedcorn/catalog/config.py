@@ -36,6 +36,19 @@ ARCHITECTURES = frozenset(
 )
 """``model_type`` of the architectures whose layers a ``ModelSpec`` describes in full."""
 
+_TELLTALES = (
+    ("index_topk", "sparse attention with an indexer"),
+    ("linear_num_key_heads", "linear attention in some layers"),
+    ("linear_attn_config", "linear attention in some layers"),
+    ("hybrid_override_pattern", "state-space layers"),
+    ("attention_chunk_size", "chunked attention in some layers"),
+    ("sliding_window", "sliding attention in some layers"),
+    ("interleave_moe_layer_step", "experts in some layers only"),
+    ("block_configs", "layers that differ from each other"),
+    ("alibi", "an MLP without a gate"),
+)
+"""Field that gives an architecture away, and what about it a ``ModelSpec`` cannot express."""
+
 _EXPERT_COUNTS = ("num_experts", "n_routed_experts", "num_local_experts")
 _EXPERTS_PER_TOKEN = ("num_experts_per_tok", "moe_topk")
 _SHARED_EXPERTS = ("n_shared_experts", "num_shared_expert")
@@ -54,9 +67,11 @@ class _Config:
     def __init__(self, document: Document) -> None:
         self.document = document
         inner = document.values.get("text_config")
-        self.values: Mapping[str, object] = (
-            {**document.values, **inner} if isinstance(inner, Mapping) else document.values
-        )
+        within = inner if isinstance(inner, Mapping) else {}
+        self.values: Mapping[str, object] = {
+            **document.values,
+            **{key: value for key, value in within.items() if value is not None},
+        }
 
     def first(self, keys: Sequence[str]) -> tuple[str, object]:
         """The first of several spellings that is set, and its value; ``None`` if none is."""
@@ -141,8 +156,11 @@ def _check_architecture(config: _Config) -> None:
     if config.values.get("model_type") is None:
         raise config.document.error("model_type is missing: this is no config.json of a language model")
     if config.model_type not in ARCHITECTURES:
+        tells = [what for key, what in _TELLTALES if config.values.get(key)]
+        because = f" (it has {' and '.join(tells)})" if tells else ""
         raise config.document.error(
-            f"model_type {config.model_type!r} is not modelled; known are {', '.join(sorted(ARCHITECTURES))}",
+            f"model_type {config.model_type!r} is not modelled{because}; "
+            f"known are {', '.join(sorted(ARCHITECTURES))}",
             "model_type",
         )
     activation = config.values.get("hidden_act", "silu")
@@ -241,7 +259,7 @@ def _max_length(config: _Config) -> int | None:
 
 
 def _weights_dtype(config: _Config) -> str:
-    """Format of the published weights: that of the quantised matrices, else ``torch_dtype``."""
+    """Format of the published weights: that of the quantised matrices (``fp8``), else ``torch_dtype``."""
     quantisation = config.values.get("quantization_config")
     if isinstance(quantisation, Mapping):
         return _quantised_dtype(config, quantisation)
@@ -254,12 +272,12 @@ def _weights_dtype(config: _Config) -> str:
 
 
 def _quantised_dtype(config: _Config, quantisation: Mapping[str, object]) -> str:
-    """PyTorch's name of a quantised checkpoint's format, or ``int4``, which PyTorch has no name for."""
+    """Format of a quantised checkpoint's matrices: ``fp8``, ``int8``, ``fp4`` or ``int4``."""
     method, algorithm = quantisation.get("quant_method"), quantisation.get("quant_algo")
     if algorithm == "NVFP4":
-        return "float4_e2m1fn_x2"
+        return "fp4"
     if method == "fp8" or algorithm == "FP8":
-        return "float8_e4m3fn"
+        return "fp8"
     if method in ("gptq", "awq") and quantisation.get("bits") in (4, 8):
         return f"int{quantisation['bits']}"
     if method == "compressed-tensors":
@@ -277,7 +295,7 @@ def _compressed_dtype(config: _Config, quantisation: Mapping[str, object]) -> st
             case "int", (4 | 8) as bits:
                 return f"int{bits}"
             case "float", 8:
-                return "float8_e4m3fn"
+                return "fp8"
             case "float", 4:
-                return "float4_e2m1fn_x2"
+                return "fp4"
     raise config.refuse("quantization_config of this form", "quantization_config")

@@ -36,20 +36,20 @@ class Document:
     def where(self, key: str | None) -> str:
         """``file:line`` of the first line that sets ``key``; the file alone if none does."""
         if key is not None:
-            setting = re.compile(rf"[\s{{,]*[\"']?{re.escape(key)}[\"']?\s*[=:]")
+            setting = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=:]")
             for number, line in enumerate(self.text.splitlines(), start=1):
                 if setting.match(line):
                     return f"{self.path}:{number}"
         return self.path
 
-    def refuse_unknown(self, keys: Iterable[str], known: Iterable[str]) -> None:
-        """Refuse the first key that is not known, with the nearest that is."""
+    def refuse_unknown(self, keys: Iterable[str], known: Iterable[str], *, within: str | None = None) -> None:
+        """Refuse the first key (of the file, or within the value of a key) that is not known, with the nearest."""
         names = list(known)
         for key in keys:
             if key not in names:
                 near = get_close_matches(key, names, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
-                raise self.error(f"unknown key {key!r}; {hint}", key)
+                raise self.error(f"unknown key {key!r}; {hint}", within or key)
 
     def read(self, key: str, read: Callable[[object], T], value: object) -> T:
         """``value``, which ``key`` has, read; its error is placed."""

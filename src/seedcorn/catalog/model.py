@@ -1,6 +1,6 @@
 """Models: a ``config.json`` each, its provenance beside it as TOML, by Hugging Face id."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -67,8 +67,13 @@ def models() -> tuple[CatalogModel, ...]:
 def _local(path: Path) -> CatalogModel:
     file = path / "config.json" if path.is_dir() else path
     folder_or_stem = file.resolve().parent.name if file.name == "config.json" else file.stem
+    document = read_document(file)
+    beside = file.parent / "hf_quant_config.json"  # NVIDIA's ModelOpt says the format there
+    if beside.is_file():
+        quantisation = read_document(beside).table_of("quantization")
+        document = replace(document, values={**document.values, "quantization_config": quantisation})
     return CatalogModel(
-        model=read_config(read_document(file), folder_or_stem),
+        model=read_config(document, folder_or_stem),
         origin=Origin.LOCAL,
         source=str(file),
         licence="",

@@ -45,18 +45,24 @@ def key(name: str) -> str:
     return re.sub(r"(\d)gb", r"\1g", re.sub(r"[^a-z0-9]", "", name.casefold()))
 
 
-def chip_keys(name: str, spellings: Iterable[str]) -> set[str]:
-    """Every key of a chip: its name and spellings, with and without vendor and brand in front."""
+def chip_keys(name: str, title: str, aliases: Iterable[str]) -> set[str]:
+    """Every key of a chip: name, title and aliases, with and without vendor and brand in front.
+
+    A title that explains itself in brackets is for reading, not for typing.
+    """
     vendor = name.split("-")[0]
     brands = BRANDS.get(vendor, ())
+    spellings = (name, *aliases) if "(" in title else (name, title, *aliases)
     in_front = re.compile(f"^({'|'.join((vendor, *brands))})+")
-    bare = {in_front.sub("", key(spelling)) for spelling in (name, *spellings)} - {""}
+    bare = {in_front.sub("", key(spelling)) for spelling in spellings} - {""}
     return {v + b + rest for rest in bare for v in ("", vendor) for b in ("", *brands)}
 
 
-def model_keys(name: str, spellings: Iterable[str]) -> set[str]:
-    """Every key of a model: its Hugging Face id and spellings, with and without the organisation."""
-    return {key(part) for spelling in (name, *spellings) for part in (spelling, spelling.split("/")[-1])}
+def model_keys(name: str, aliases: Iterable[str]) -> set[str]:
+    """Every key of a model: its Hugging Face id and aliases, with and without the organisation."""
+    organisation = name.split("/")[0]
+    bare = {spelling.split("/")[-1] for spelling in (name, *aliases)}
+    return {key(before + one) for one in bare for before in ("", organisation)}
 
 
 def index_of(keys: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
