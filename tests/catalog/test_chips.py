@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from seedcorn.catalog import Kind, chips, find_chip, number
+from seedcorn.catalog.facts import FIELDS
 from seedcorn.errors import InputError
 
 TABLE = Path(__file__).parents[2] / ".." / "shared" / "data" / "chips" / "chips.csv"
@@ -39,9 +40,9 @@ GB, TB, TFLOP = 1e9, 1e12, 1e12
         ("910B3", "fp8_flop_per_s", None),
         ("910B3", "bf16_flop_per_s", 313 * TFLOP),
         # Atlas 300I Duo, Huawei product page: 96 GB, 408 GB/s, 280 TOPS INT8 a card of two chips
-        ("Ascend310P", "memory_bytes", 48 * GB),
-        ("Ascend310P", "memory_bytes_per_s", 204 * GB),
-        ("Ascend310P", "int8_flop_per_s", 140 * TFLOP),
+        ("Atlas 300I Duo", "memory_bytes", 48 * GB),
+        ("Atlas 300I Duo", "memory_bytes_per_s", 204 * GB),
+        ("Atlas 300I Duo", "int8_flop_per_s", 140 * TFLOP),
     ],
 )
 def test_a_chip_is_what_its_data_sheet_says(name, attribute, value):
@@ -198,6 +199,15 @@ def test_a_yaml_file_that_is_no_mapping_is_refused(tmp_path, text, message):
 
     with pytest.raises(InputError, match=message):
         find_chip(str(file))
+
+
+def test_the_reference_page_shows_a_chip_file_and_every_field(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "catalogue.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    (tmp_path / "example.toml").write_text(example, encoding="utf-8")
+
+    assert find_chip(str(tmp_path / "example.toml")).chip.bf16_flop_per_s == 400 * TFLOP
+    assert [field for field in FIELDS if f"`{field}`" not in page] == []
 
 
 def test_a_file_that_is_not_there_is_named():

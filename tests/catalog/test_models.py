@@ -287,5 +287,14 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text, message):
 
 
 def test_a_folder_without_a_config_is_named(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match=r"config\.json: no such file"):
         find_model(f"{tmp_path}/")
+
+
+def test_a_path_that_is_no_config_is_refused(tmp_path):
+    (tmp_path / "weights.bin").write_text("0", encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"expected a file named .*\.json"):
+        find_model(str(tmp_path / "weights.bin"))
+    with pytest.raises(InputError, match="no such file"):
+        find_model("./nowhere")

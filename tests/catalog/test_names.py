@@ -63,7 +63,7 @@ def outcome(find: Callable[[str], object], name: str) -> str:
         ("Ascend910B3", "huawei-ascend-910b3"),
         ("ascend910b4", "huawei-ascend-910b4"),
         ("Ascend910C", "huawei-ascend-910c"),
-        ("Ascend310P", "huawei-ascend-310p-300i-duo"),
+        ("Atlas 300I Duo", "huawei-ascend-310p-300i-duo"),
         ("MI300X", "amd-mi300x"),
         ("AMD_Instinct_MI300X_OAM", "amd-mi300x"),
         ("TPU-v5e", "google-tpu-v5e"),
@@ -130,6 +130,7 @@ def test_two_makers_of_an_r200_are_told_apart_by_their_names():
     [
         (find_chip, "H880", "nvidia-h800-sxm"),
         (find_chip, "910B5", "huawei-ascend-910b1"),
+        (find_chip, "Ascend310P", "huawei-ascend-310p-300i-duo"),  # the chip is on other cards too
         (find_model, "Qwen3-33B", "Qwen/Qwen3-32B"),
     ],
 )

@@ -169,15 +169,15 @@ def _cited(cited: object, sources: Mapping[str, Source]) -> tuple[str, ...]:
 def _chip(document: Document, facts: Mapping[str, Fact]) -> Chip:
     """What the planner needs, in base units, of one chip as scheduled, one direction of each link."""
 
-    def per_card(field: str) -> float | None:
+    def per_chip(field: str) -> float | None:
         return number(facts[field]) / num_chips if field in facts else None
 
     def one_way(field: str) -> float | None:
-        both_ways = per_card(field)
+        both_ways = per_chip(field)
         return None if both_ways is None else both_ways / 2
 
     num_chips = number(facts["chips_per_card"]) if "chips_per_card" in facts else 1
-    memory, link = per_card("memory"), facts.get("link")
+    memory, link = per_chip("memory"), facts.get("link")
     name = document.text_of("name")
     return Chip(
         name=ChipName(name),
@@ -185,16 +185,16 @@ def _chip(document: Document, facts: Mapping[str, Fact]) -> Chip:
         title=document.text_of("title", name),
         family=document.text_of("family"),
         memory_bytes=None if memory is None else round(memory),
-        memory_bytes_per_s=per_card("memory_bandwidth"),
-        fp32_flop_per_s=per_card("fp32"),
-        bf16_flop_per_s=per_card("bf16"),
-        fp16_flop_per_s=per_card("fp16"),
-        fp8_flop_per_s=per_card("fp8"),
-        int8_flop_per_s=per_card("int8"),
-        fp4_flop_per_s=per_card("fp4"),
+        memory_bytes_per_s=per_chip("memory_bandwidth"),
+        fp32_flop_per_s=per_chip("fp32"),
+        bf16_flop_per_s=per_chip("bf16"),
+        fp16_flop_per_s=per_chip("fp16"),
+        fp8_flop_per_s=per_chip("fp8"),
+        int8_flop_per_s=per_chip("int8"),
+        fp4_flop_per_s=per_chip("fp4"),
         link_name=None if link is None else str(link.value),
         link_bytes_per_s=one_way("link_bandwidth"),
         scale_up_domain=round(number(facts["scale_up_domain"])) if "scale_up_domain" in facts else 1,
         host_bytes_per_s=one_way("host_bandwidth"),
-        tdp_w=per_card("tdp"),
+        tdp_w=per_chip("tdp"),
     )

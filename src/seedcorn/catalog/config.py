@@ -193,7 +193,7 @@ def _mixture(config: _Config) -> dict[str, int]:
 
 def _shared_experts(config: _Config, width: int) -> int:
     """Experts every token passes, in units of a routed expert's width (Qwen2-MoE has one wide one)."""
-    if config.model_type == "hunyuan" and not config.is_set("use_mixed_mlp_moe", default=True):
+    if not config.is_set("use_mixed_mlp_moe", default=True):  # Hunyuan
         return 0
     shared_width = config.count("shared_expert_intermediate_size", "shared_intermediate_size", default=0)
     if shared_width % width:

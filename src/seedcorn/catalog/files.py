@@ -86,7 +86,7 @@ def read_document(file: Traversable) -> Document:
     """A ``.toml``, ``.yaml`` or ``.json`` file.
 
     Raises:
-        InputError: There is no such file, it is no text, or it is not of the format its name says.
+        InputError: There is no such file, it is no text, or not of the format its name says.
     """
     path = str(file) if isinstance(file, Path) else file.name
     try:
@@ -95,7 +95,10 @@ def read_document(file: Traversable) -> Document:
         raise InputError("no such file", where=path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read as text: {error}", where=path) from None
-    values = _PARSERS[Path(path).suffix](text, path)
+    parse = _PARSERS.get(Path(path).suffix)
+    if parse is None:
+        raise InputError(f"expected a file named {', '.join(_PARSERS)}", where=path)
+    values = parse(text, path)
     if not isinstance(values, Mapping):
         raise InputError("expected keys and values; the file is empty or a list", where=path)
     return Document(path=path, text=text, values=values)

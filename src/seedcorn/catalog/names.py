@@ -94,5 +94,11 @@ def resolve(kind: str, name: str, index: Mapping[str, Sequence[str]]) -> str:
         return meant[0]
     if meant:
         raise AmbiguousName(kind, name, meant)
-    near = get_close_matches(key(name), index, n=8, cutoff=0.7)
-    raise UnknownName(kind, name, list(dict.fromkeys(one for match in near for one in index[match]))[:4])
+    raise UnknownName(kind, name, _nearest(key(name), index))
+
+
+def _nearest(typed: str, index: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names to suggest: those that hold all that was typed, then those that look alike."""
+    holding = [one for one in index if len(typed) >= 3 and typed in one]
+    alike = get_close_matches(typed, index, n=8, cutoff=0.7)
+    return list(dict.fromkeys(name for one in (*holding, *alike) for name in index[one]))[:4]
