@@ -38,6 +38,10 @@ Many = Annotated[tuple[T, ...], Strict(False)]
 """A list in the file, a tuple here."""
 
 
+Count = Annotated[int, Field(ge=1, le=10**9)]
+"""A number of things: a billion is more than any fleet or engine has, and safe in 64-bit arithmetic."""
+
+
 @dataclass(frozen=True, slots=True)
 class Absent:
     """What leaving a field out means, where its default value does not say it."""

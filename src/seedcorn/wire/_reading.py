@@ -71,7 +71,10 @@ class Located(Generic[M]):
     def reference(self, name: str) -> str:
         """``name`` as a path, if it is a file beside the document; else unchanged, a catalogue's name."""
         beside = self.path.parent / name
-        return str(beside) if beside.is_file() else name
+        try:
+            return str(beside) if beside.is_file() else name
+        except OSError:  # no possible file name, or a folder closed to us
+            return name
 
     @property
     def sha256(self) -> str:

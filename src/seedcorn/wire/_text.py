@@ -7,14 +7,26 @@ only when somebody asks.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
 from ruamel.yaml.reader import ReaderError
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -36,9 +48,9 @@ class Unreadable(Exception):
 class Parsed:
     """A document's data and, for a path of keys and indices into it, the place of that part.
 
-    ``place(steps, at_key)`` gives a scalar's own place, and for a mapping or list, or if ``at_key``, the
-    place of its key (in YAML a block starts a line later). A path that ends early gives its deepest part
-    that exists.
+    ``place(steps, at_key)`` gives a scalar's own place, and for a mapping or list, for null, or if
+    ``at_key``, the place of its key (in YAML a block starts a line later, and null may be nothing at all).
+    A path that ends early gives its deepest part that exists.
     """
 
     data: Json
@@ -51,24 +63,49 @@ def parse(text: str, *, is_json: bool = False) -> Parsed:
     Raises:
         Unreadable: Broken syntax, a key given twice, or a part of YAML that documents do not use.
     """
+    parsed = _parse_json(text, is_json) if is_json or text.lstrip()[:1] in ("{", "[") else None
+    parsed = _parse_yaml(text) if parsed is None else parsed
+    _refuse_half_characters(text, parsed.data)
+    return parsed
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _refuse_half_characters(text: str, data: Json) -> None:
+    """Refuse an escaped half of a surrogate pair, which no file can hold when we write it back."""
+    escape = _SURROGATE.search(text)
+    if escape is None:
+        return
     try:
-        if is_json or text.lstrip()[:1] in ("{", "["):
-            return Parsed(data=json.loads(text, object_pairs_hook=_unique), place=partial(_json_place, text))
-    except json.JSONDecodeError as error:
-        if is_json:
-            raise Unreadable(f"not JSON: {error.msg}", (error.lineno, error.colno)) from None
-    except _Duplicate:
-        text = text.replace("\t", " ")  # a raw tab in JSON is only ever between tokens
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(_too_much(error), (1, 1)) from None
-    return _parse_yaml(text)
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        message = "half of a surrogate pair is no character"
+        raise Unreadable(message, _place_at(text, escape.start())) from None
 
 
-def _too_much(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else f"cannot be read: {error}"
+def _place_at(text: str, offset: int) -> Place:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 # -- JSON ---------------------------------------------------------------------------------------------
+
+
+def _parse_json(text: str, is_json: bool) -> Parsed | None:
+    """JSON's data; ``None`` if YAML must judge: it is not JSON and need not be, or has a key twice."""
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except _Duplicate:
+        return _parse_yaml(text.replace("\t", " "))  # a raw tab in JSON is only ever between tokens
+    except json.JSONDecodeError as error:
+        if is_json:
+            raise Unreadable(f"not JSON: {error.msg}", (error.lineno, error.colno)) from None
+        return None
+    except RecursionError:
+        raise Unreadable(f"nested deeper than {MAX_DEPTH} levels", (1, 1)) from None
+    except ValueError as error:  # a number beyond the interpreter's limit of digits
+        raise Unreadable(f"cannot be read: {error}", (1, 1)) from None
+    return Parsed(data=data, place=partial(_json_place, text))
 
 
 class _Duplicate(Exception):
@@ -100,9 +137,8 @@ def _json_place(text: str, steps: Sequence[Step], at_key: bool) -> Place:
         if member is None:
             break
         key_at, at = member
-        shown = key_at if at_key or text[at] in "{[" else at
-    line = text.count("\n", 0, shown) + 1
-    return line, shown - text.rfind("\n", 0, shown)
+        shown = key_at if at_key or text[at] in "{[n" else at  # n: null
+    return _place_at(text, shown)
 
 
 def _json_member(text: str, at: int, step: Step) -> tuple[int, int] | None:
@@ -126,33 +162,28 @@ def _json_member(text: str, at: int, step: Step) -> tuple[int, int] | None:
 
 # -- YAML ---------------------------------------------------------------------------------------------
 
+MAX_DEPTH = 50
+"""Levels of nesting. Documents have ten; the scanner's time grows with the square of the depth."""
+
 
 def _parse_yaml(text: str) -> Parsed:
-    yaml = YAML(typ="rt", pure=True)
-    yaml.composer.warn_double_anchors = False
     try:
-        root = yaml.compose(text)
-        data = None if root is None else _Values().of(root)
-    except RecursionError as error:
-        raise Unreadable(_too_much(error), (1, 1)) from None
+        root = _Builder(YAML(typ="safe", pure=True).parse(text)).document()
     except MarkedYAMLError as error:
-        raise Unreadable(f"not YAML: {_explained(error)}", _mark_place(error.problem_mark)) from None
+        raise Unreadable(f"not YAML: {_explained(error)}", _place_of(error.problem_mark)) from None
     except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        place = (line, error.position - text.rfind("\n", 0, error.position))
-        raise Unreadable(f"character {chr(ord(text[error.position]))!r} is not text", place) from None
+        message = f"character {text[error.position]!r} is not text"
+        raise Unreadable(message, _place_at(text, error.position)) from None
     except (YAMLError, ValueError, OverflowError) as error:
-        raise Unreadable(_too_much(error), (1, 1)) from None
-    return Parsed(data=data, place=partial(_yaml_place, root))
+        raise Unreadable(f"cannot be read: {error}", (1, 1)) from None
+    return Parsed(data=root.data, place=partial(_yaml_place, root))
 
 
 _HINTS = {
     "mapping values are not allowed here": "a text that holds ': ' needs quotes, and keys of one mapping the same indent",
     "found character '\\t' that cannot start any token": "indent with spaces, not tabs",
-    "found undefined alias": "write &name where the value stands first",
     "expected <block end>": "the line is indented differently from its neighbours, or a quote or bracket is open above",
     "could not find expected ':'": "a key needs ': ' and its value after it",
-    "but found another document": "a file holds one document: remove '---'",
     "found unexpected end of stream": "a quote is open",
     "but got '<stream end>'": "a bracket is open",
 }
@@ -164,89 +195,105 @@ def _explained(error: MarkedYAMLError) -> str:
     return problem if hint is None else f"{problem} ({hint})"
 
 
-def _mark_place(mark: StreamMark | None) -> Place:
+def _place_of(mark: StreamMark | None) -> Place:
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
 
 
-def _yaml_place(root: Node | None, steps: Sequence[Step], at_key: bool) -> Place:
-    if root is None:
-        return (1, 1)
-    node, shown = root, root
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A value, its place, and its members with the places of their keys (of the items, in a list)."""
+
+    data: Json
+    place: Place
+    members: Mapping[Step, "tuple[Place, _Part]"] = field(default_factory=dict)
+
+
+def _yaml_place(root: _Part, steps: Sequence[Step], at_key: bool) -> Place:
+    part, shown = root, root.place
     for step in steps:
-        member = _yaml_member(node, step)
-        if member is None:
+        if step not in part.members:
             break
-        key, node = member
-        at_value = isinstance(node, ScalarNode) and node.value and not at_key
-        shown = node if at_value else key
-    return _mark_place(shown.start_mark)
-
-
-def _yaml_member(node: Node, step: Step) -> tuple[Node, Node] | None:
-    """The nodes of the key (of the item itself, in a list) and of the value of one member."""
-    if isinstance(node, MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == step), None)
-    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
-    return None
+        key_place, part = part.members[step]
+        at_value = not (at_key or part.members or part.data in ([], {}, None))
+        shown = part.place if at_value else key_place
+    return shown
 
 
 @dataclass(frozen=True, slots=True)
-class _Values:
-    """Nodes to values; an aliased node is converted once, so that aliases cannot multiply work."""
+class _Builder:
+    """Events to parts. An aliased part is built once and shared, so that aliases cannot multiply work."""
 
-    done: dict[int, Json] = field(default_factory=dict)
-    open: set[int] = field(default_factory=set)
+    events: Iterator[Event]
+    anchors: dict[str, _Part | None] = field(default_factory=dict)
 
-    def of(self, node: Node) -> Json:
-        if id(node) in self.open:
-            raise Unreadable("an alias stands inside the value it names", _mark_place(node.start_mark))
-        if id(node) not in self.done:
-            self.open.add(id(node))
-            self.done[id(node)] = self._converted(node)
-            self.open.remove(id(node))
-        return self.done[id(node)]
+    def document(self) -> _Part:
+        event = self._next()
+        if isinstance(event, StreamEndEvent):
+            return _Part(data=None, place=(1, 1))
+        root = self._part(event, depth=1)
+        after = self._next()
+        if not isinstance(after, StreamEndEvent):
+            raise Unreadable("a second document starts here: a file holds one", _place_of(after.start_mark))
+        return root
 
-    def _converted(self, node: Node) -> Json:
-        if isinstance(node, ScalarNode):
-            return _scalar(node)
-        _refuse_tag(node)
-        if isinstance(node, SequenceNode):
-            return [self.of(item) for item in node.value]
-        assert isinstance(node, MappingNode)
-        return self._mapping(node)
+    def _next(self) -> Event:
+        """The next event that is not a frame of the stream or of a document."""
+        skipped = (StreamStartEvent, DocumentStartEvent, DocumentEndEvent)
+        return next(event for event in self.events if not isinstance(event, skipped))
 
-    def _mapping(self, node: MappingNode) -> dict[str, Json]:
-        found: dict[str, Json] = {}
-        first: dict[str, Node] = {}
-        for key, value in node.value:
-            name = _key(key)
-            if name in found:
-                line, column = _mark_place(first[name].start_mark)
-                message = f"key {name!r} is given twice: first at {line}:{column}"
-                raise Unreadable(message, _mark_place(key.start_mark))
-            found[name], first[name] = self.of(value), key
-        return found
+    def _part(self, event: Event, depth: int) -> _Part:
+        place = _place_of(event.start_mark)
+        if depth > MAX_DEPTH:
+            raise Unreadable(f"nested deeper than {MAX_DEPTH} levels", place)
+        if isinstance(event, AliasEvent):
+            return self._aliased(event.anchor, place)
+        assert isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent)
+        if event.tag is not None:
+            raise Unreadable(f"tag {event.tag} is not used in documents: remove it", place)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        part = self._built(event, place, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = part
+        return part
+
+    def _aliased(self, anchor: str, place: Place) -> _Part:
+        if anchor not in self.anchors:
+            raise Unreadable(f"alias *{anchor} names nothing: write &{anchor} before a value above", place)
+        part = self.anchors[anchor]
+        if part is None:
+            raise Unreadable(f"alias *{anchor} stands inside the value it names", place)
+        return part
+
+    def _built(self, event: Event, place: Place, depth: int) -> _Part:
+        if isinstance(event, ScalarEvent):
+            return _Part(data=_scalar(event, place), place=place)
+        members: dict[Step, tuple[Place, _Part]] = {}
+        if isinstance(event, SequenceStartEvent):
+            while not isinstance(item := self._next(), SequenceEndEvent):
+                part = self._part(item, depth + 1)
+                members[len(members)] = part.place, part
+            return _Part(data=[part.data for _, part in members.values()], place=place, members=members)
+        while not isinstance(key := self._next(), MappingEndEvent):
+            name, key_place = _key(key), _place_of(key.start_mark)
+            if name in members:
+                line, column = members[name][0]
+                raise Unreadable(f"key {name!r} is given twice: first at {line}:{column}", key_place)
+            members[name] = key_place, self._part(self._next(), depth + 1)
+        data = {str(name): part.data for name, (_, part) in members.items()}
+        return _Part(data=data, place=place, members=members)
 
 
-def _key(node: Node) -> str:
-    if not isinstance(node, ScalarNode):
-        raise Unreadable("a key must be text, not a list or mapping", _mark_place(node.start_mark))
-    if node.style is None and node.value == "<<":
+def _key(event: Event) -> str:
+    place = _place_of(event.start_mark)
+    if not isinstance(event, ScalarEvent):
+        raise Unreadable("a key must be plain text, not a list, mapping or alias", place)
+    if event.tag is not None:
+        raise Unreadable(f"tag {event.tag} is not used in documents: remove it", place)
+    if event.implicit[0] and event.value == "<<":
         message = "merge keys ('<<') are not part of YAML 1.2: write the keys out, or alias single values"
-        raise Unreadable(message, _mark_place(node.start_mark))
-    _refuse_tag(node)
-    return str(node.value)
-
-
-_PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
-_PLAIN_TAGS |= {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"}
-
-
-def _refuse_tag(node: Node) -> None:
-    """Refuse ``!foo``; what the reader's own (YAML 1.1) guesses set is not looked at."""
-    if str(node.tag) not in _PLAIN_TAGS:
-        raise Unreadable(f"tag {node.tag} is not used in documents: remove it", _mark_place(node.start_mark))
+        raise Unreadable(message, place)
+    return str(event.value)
 
 
 _NULL = re.compile(r"(~|null|Null|NULL)?")
@@ -257,27 +304,28 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-def _scalar(node: ScalarNode) -> Json:
+def _scalar(event: ScalarEvent, place: Place) -> Json:
     """The value of a scalar by the YAML 1.2 core schema (https://yaml.org/spec/1.2.2/, §10.3.2)."""
-    _refuse_tag(node)
-    text: str = node.value
-    if node.style is not None:
+    text: str = event.value
+    is_plain = event.implicit[0]
+    if not is_plain:
         return text
     if _NULL.fullmatch(text):
         return None
     if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
         return text.lower() == "true"
-    return _number(text, node)
+    return _number(text, place)
 
 
-def _number(text: str, node: Node) -> int | float | str:
+def _number(text: str, place: Place) -> int | float | str:
+    """The number that a plain text is, or the text."""
     if _BASED.fullmatch(text):
         return int(text, 0)
     if _INT.fullmatch(text):
         try:
             return int(text)
         except ValueError:  # beyond the interpreter's limit of digits
-            raise Unreadable(f"a number of {len(text)} digits", _mark_place(node.start_mark)) from None
+            raise Unreadable(f"a number of {len(text)} digits", place) from None
     if _FLOAT.fullmatch(text):
         return float(text)
     return float(text.replace(".", "", 1)) if _NOT_FINITE.fullmatch(text) else text

@@ -23,20 +23,23 @@ def write_text_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         InputError: The folder is missing or closed to us, or ``path`` is no regular file.
     """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        raise InputError(f"cannot write {path}: it is not a regular file; give the name of a file")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    data = content.encode() if isinstance(content, str) else content
     try:
-        _write_synced(temporary, data)
-        temporary.replace(target)
-        _sync_folder(target.parent)
+        _replace(path.resolve(), content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _replace(target: Path, content: bytes) -> None:
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write {target}: it is not a regular file; give the name of a file")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        _write_synced(temporary, content)
+        temporary.replace(target)
     finally:
-        with suppress(OSError):  # already renamed, or never written
+        with suppress(OSError):  # renamed already, or never written
             temporary.unlink()
+    _sync_folder(target.parent)
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import Status
 from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
 from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, PoolPlan, ServicePlan
-from seedcorn.wire._fields import Document, DtypeName, Many
+from seedcorn.wire._fields import Count, Document, DtypeName, Many
 from seedcorn.wire._reading import Located, Problem, did_you_mean, read_document
 from seedcorn.wire._text import Step
 from seedcorn.wire._writing import json_bytes, write_text_atomically
@@ -45,10 +45,10 @@ class CandidateFields(Document):
     name: str = Field(description="Unique among the service's offers: `h20/fp8/tp2`.")
     pool: str = Field(description="The pool it runs on.")
     dtype: DtypeName = Field(description="Number format.")
-    tp: int = Field(ge=1, description="Tensor-parallel size.")
-    pp: int = Field(ge=1, description="Pipeline-parallel size.")
-    ep: int = Field(ge=1, description="Expert-parallel size, over chips already counted.")
-    chips: int = Field(ge=1, description="Chips of one replica: tp × pp.")
+    tp: Count = Field(description="Tensor-parallel size.")
+    pp: Count = Field(description="Pipeline-parallel size.")
+    ep: Count = Field(description="Expert-parallel size, over chips already counted.")
+    chips: int = Field(description="Chips of one replica: tp × pp.")
     engine: EngineDocument = Field(description="Scheduler limits.")
 
 

@@ -18,6 +18,7 @@ from seedcorn.units import format_seconds
 from seedcorn.wire._fields import (
     Absent,
     BytesPerS,
+    Count,
     Country,
     Date,
     Document,
@@ -43,8 +44,8 @@ class PoolDocument(Document):
         min_length=1,
         description="A catalogue id, an alias, or the path of a file of specs (from the scenario's folder).",
     )
-    chips: int = Field(description="Chips owned, spare ones included. At least 1.")
-    chips_per_node: int = Field(ge=1, description="Chips of one node; the last node may be partial.")
+    chips: int = Field(le=10**9, description="Chips owned, spare ones included. At least 1.")
+    chips_per_node: Count = Field(description="Chips of one node; the last node may be partial.")
     network: Annotated[BytesPerS | None, Absent("unknown")] = Field(
         default=None, description="Bandwidth per chip between nodes, one direction."
     )
@@ -89,13 +90,13 @@ class EngineDocument(Document):
     name: Annotated[EngineName, Field(strict=False)] = Field(
         default=_ENGINE.engine, description="Whose scheduler the replay follows."
     )
-    max_num_seqs: int = Field(
-        default=_ENGINE.max_num_seqs, ge=1, description="Most sequences that run at once in a replica."
+    max_num_seqs: Count = Field(
+        default=_ENGINE.max_num_seqs, description="Most sequences that run at once in a replica."
     )
-    max_num_batched_tokens: Annotated[int, Absent("2048 or 8192, whichever carries more")] = Field(
-        default=_ENGINE.max_num_batched_tokens, ge=1, description="Most tokens processed in one step."
+    max_num_batched_tokens: Annotated[Count, Absent("2048 or 8192, whichever carries more")] = Field(
+        default=_ENGINE.max_num_batched_tokens, description="Most tokens processed in one step."
     )
-    block_size: int = Field(default=_ENGINE.block_size, ge=1, description="Tokens per KV-cache block.")
+    block_size: Count = Field(default=_ENGINE.block_size, description="Tokens per KV-cache block.")
     gpu_memory_utilization: float = Field(
         default=_ENGINE.gpu_memory_utilization,
         gt=0,
@@ -170,10 +171,8 @@ def objective_from(name: str, bound_s: float) -> Objective:
 class GangDocument(Document):
     """How many chips a training job may take."""
 
-    min: Annotated[int | None, Absent("one node")] = Field(default=None, ge=1, description="Fewest chips.")
-    max: Annotated[int | None, Absent("the whole pool")] = Field(
-        default=None, ge=1, description="Most chips."
-    )
+    min: Annotated[Count | None, Absent("one node")] = Field(default=None, description="Fewest chips.")
+    max: Annotated[Count | None, Absent("the whole pool")] = Field(default=None, description="Most chips.")
 
 
 class TrainingDocument(Document):
@@ -193,7 +192,7 @@ class TrainingDocument(Document):
     batch_tokens: Annotated[float | None, Absent("by the batch-size scaling law")] = Field(
         default=None, gt=0, description="Tokens of one optimizer step."
     )
-    sequence_length: int = Field(default=4096, ge=1, description="Tokens of one training sequence.")
+    sequence_length: Count = Field(default=4096, description="Tokens of one training sequence.")
     dtype: DtypeName = Field(default=Dtype.BF16, description="Number format of matrix multiplications.")
     pools: Annotated[Many[str], Absent("every pool")] = Field(
         default=(), description="Pools it may train on."
@@ -210,7 +209,7 @@ class ResaleDocument(Document):
 
     name: Name = Field(description="Unique among resale products.")
     pool: str = Field(description="A pool of the fleet.")
-    max_chips: int = Field(ge=1, description="Most chips that the market takes.")
+    max_chips: Count = Field(description="Most chips that the market takes.")
     price: PricePerChipHour = Field(description="What a chip-hour sells for.")
     kind: Literal["reserved", "spot"] = Field(
         description="Whether the buyer keeps it, or gives it back on notice."
@@ -263,7 +262,9 @@ class PlanningDocument(Document):
     stickiness: float = Field(
         default=0.0, ge=0, description="Reference-chip hours an hour that moving a replica must gain."
     )
-    seed: int = Field(default=0, ge=0, description="Of every random draw: same input and seed, same plan.")
+    seed: int = Field(
+        default=0, ge=0, le=2**63 - 1, description="Of every random draw: same input and seed, same plan."
+    )
 
 
 class ScenarioDocument(Document):
