@@ -94,7 +94,9 @@ def resolve(kind: str, name: str, index: Mapping[str, Sequence[str]]) -> str:
         return meant[0]
     if meant:
         raise AmbiguousName(kind, name, meant)
-    raise UnknownName(kind, name, _nearest(key(name), index))
+    unknown = UnknownName(kind, name, _nearest(key(name), index))
+    unknown.add_note(f"'seedcorn {kind}s' lists them all; a file of your own works too")
+    raise unknown
 
 
 def _nearest(typed: str, index: Mapping[str, Sequence[str]]) -> list[str]:
