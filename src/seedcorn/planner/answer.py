@@ -123,7 +123,7 @@ def shares(load: Floats, replicas: Floats) -> Floats:
     """
     if load.shape[1] == 1:
         carried = replicas / load[:, 0]
-        return (carried / max(carried.sum(), 1e-300))[:, None]
+        return np.asarray(carried / max(carried.sum(), 1e-300))[:, None]
     share = np.zeros(load.shape)
     if not load.shape[1] or not replicas.any():
         return share
@@ -153,7 +153,7 @@ def _level_shares_at_size(load: Floats, replicas: Floats) -> Floats:
         cols=np.concatenate([np.arange(num_x), np.arange(num_x), np.full(num_o, num_x)]),
         values=np.concatenate([np.ones(num_x), load[offer, kind], -replicas]),
     )
-    solution = solve_program(program, gap=0.0, time_limit_s=np.inf)
+    solution = solve_program(program, gap=0.0, time_limit_s=np.inf, seed=0)
     assert solution.x is not None
     share = np.zeros(load.shape)
     share[offer, kind] = np.maximum(solution.x[:num_x], 0.0)

@@ -10,6 +10,38 @@ from seedcorn.planner.responses import NODE_LIMIT, best_responses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Branch:
+    """What jobs may do in one part of the search.
+
+    Attributes:
+        options: (num_options,) options that may be taken.
+        required: (num_jobs,) jobs that must take one.
+    """
+
+    options: NDArray[np.bool_]
+    required: NDArray[np.bool_]
+
+    @classmethod
+    def root(cls, problem: Problem) -> "Branch":
+        """Everything that the market allows and the pools hold."""
+        return cls(
+            options=np.all(problem.option_chips <= problem.stock, axis=1),
+            required=problem.required,
+        )
+
+    def children(self, problem: Problem, option: int) -> tuple["Branch", "Branch"]:
+        """Without the option, and with it."""
+        job = int(problem.job_of_option[option])
+        without, alone = self.options.copy(), self.options.copy()
+        without[option] = False
+        alone[problem.options(job)] = False
+        alone[option] = True
+        required = self.required.copy()
+        required[job] = True
+        return Branch(options=without, required=self.required), Branch(options=alone, required=required)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Claims:
     """Best responses of everybody to one vector of scarcity prices.
 
@@ -28,7 +60,7 @@ class Claims:
     bound: float
 
 
-def respond(problem: Problem, scarcity: Floats, *, known: Floats, tolerance: float) -> Claims:
+def respond(problem: Problem, branch: Branch, scarcity: Floats, *, known: Floats, tolerance: float) -> Claims:
     """Everybody's best response when a chip of pool p costs ``scarcity[p]`` more than its own price.
 
     Args:
@@ -53,26 +85,24 @@ def respond(problem: Problem, scarcity: Floats, *, known: Floats, tolerance: flo
         value,
         bound,
     )
-    jobs = job_costs(problem, scarcity)
+    jobs = job_costs(problem, branch, scarcity)
     total = float(bound.sum() + jobs.sum() - scarcity @ problem.stock)
     return Claims(
         scarcity=scarcity, replicas=replicas, answered=np.isfinite(value), service_bound=bound, bound=total
     )
 
 
-def job_costs(problem: Problem, scarcity: Floats) -> Floats:
+def job_costs(problem: Problem, branch: Branch, scarcity: Floats) -> Floats:
     """(num_jobs,) least net cost of each job at these prices: 0 where it had better wait and may."""
     net = problem.option_chips @ scarcity - problem.option_value
-    fits = np.all(problem.option_chips <= problem.stock, axis=1)
     best = np.full(problem.num_jobs, np.inf)
-    job = np.repeat(np.arange(problem.num_jobs), np.diff(problem.option_start))
-    np.minimum.at(best, job[fits], net[fits])
-    return np.where(problem.required, best, np.minimum(best, 0.0))
+    allowed = branch.options
+    np.minimum.at(best, problem.job_of_option[allowed], net[allowed])
+    return np.where(branch.required, best, np.minimum(best, 0.0))
 
 
 def service_totals(problem: Problem, per_offer: Floats) -> Floats:
     """Sums over each service's offers: (num_services,) of (num_offers,), or (num_services, k) of (num_offers, k)."""
-    service = np.repeat(np.arange(problem.num_services), np.diff(problem.offer_start))
     totals = np.zeros((problem.num_services, *per_offer.shape[1:]))
-    np.add.at(totals, service, per_offer)
+    np.add.at(totals, problem.service_of_offer, per_offer)
     return totals

@@ -51,12 +51,20 @@ class Solution:
     interrupted: bool = False
 
 
-def _quiet() -> highspy.Highs:
-    highs = highspy.Highs()
+class _Quiet(highspy.Highs):
+    """HiGHS prints a banner to stdout once it has callbacks, unless silenced before."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        """Silence first."""
+        self.silent()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+
+def _highs(seed: int) -> highspy.Highs:
+    highs = _Quiet()  # type: ignore[no-untyped-call]
     for option, value in (
-        ("output_flag", False),
         ("threads", 1),
-        ("random_seed", 0),
+        ("random_seed", seed),
         ("primal_feasibility_tolerance", 1e-9),
         ("mip_feasibility_tolerance", 1e-9),
     ):
@@ -75,7 +83,7 @@ def _run(highs: highspy.Highs) -> bool:
                 return interrupted
         except KeyboardInterrupt:
             interrupted = True
-            highs.cancelSolve()
+            highs.cancelSolve()  # type: ignore[no-untyped-call]
 
 
 def solve_program(
@@ -83,6 +91,8 @@ def solve_program(
     *,
     gap: float,
     time_limit_s: float,
+    seed: int,
+    node_limit: int = 2**31 - 1,
     start: Floats | None = None,
     target: float = -math.inf,
 ) -> Solution:
@@ -90,13 +100,15 @@ def solve_program(
 
     Args:
         gap: Relative.
+        node_limit: Of branch and bound.
         start: A feasible x to begin with.
         target: A cost good enough to stop at.
     """
-    highs = _quiet()
+    highs = _highs(seed)
     highs.setOptionValue("mip_rel_gap", gap)
     highs.setOptionValue("mip_abs_gap", 0.0)
     highs.setOptionValue("time_limit", max(time_limit_s, 0.0))
+    highs.setOptionValue("mip_max_nodes", node_limit)
     highs.setOptionValue("objective_target", target)
     highs.passModel(_model(program))
     if start is not None:
@@ -142,7 +154,7 @@ class MasterLp:
     """
 
     def __init__(self, row_lower: Floats, row_upper: Floats) -> None:
-        self._highs = _quiet()
+        self._highs = _highs(0)
         empty = np.zeros(0, dtype=np.int32)
         num_rows = len(row_lower)
         self._highs.addRows(
@@ -157,9 +169,9 @@ class MasterLp:
         """Change upper bounds."""
         self._highs.changeColsBounds(len(cols), cols, np.zeros(len(cols)), upper)
 
-    def set_cost(self, cols: _Idx, cost: Floats) -> None:
-        """Change costs."""
-        self._highs.changeColsCost(len(cols), cols, cost)
+    def set_row(self, row: int, lower: float, upper: float) -> None:
+        """Change a row's bounds."""
+        self._highs.changeRowBounds(row, lower, upper)
 
     def solve(self) -> tuple[float, Floats, Floats]:
         """Optimal cost, (num_cols,) λ, and (num_rows,) duals (≤ 0 on a ≤ row)."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.planner.claims import Claims
+from seedcorn.planner.claims import Branch, Claims
 from seedcorn.planner.highs import Program, solve_program
 from seedcorn.planner.master import Columns
 from seedcorn.planner.problem import Floats, Ints, Problem
@@ -41,7 +41,7 @@ class Point:
     def used(self, problem: Problem) -> Floats:
         """(num_pools,) chips."""
         taken = self.option[self.option >= 0]
-        return self.replicas @ problem.offer_chips + problem.option_chips[taken].sum(axis=0)
+        return np.asarray(self.replicas @ problem.offer_chips + problem.option_chips[taken].sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,52 +116,65 @@ def round_up(
     spelled_out: Ints,
     claims: Claims,
     *,
-    options: NDArray[np.bool_],
+    branch: Branch,
+    base: Point | None,
     gap: float,
     target: float,
     time_limit_s: float,
-    start: Point | None = None,
+    node_limit: int,
+    seed: int,
 ) -> Rounding:
     """The best allocation among what each claimant may pick.
 
     Args:
-        kept: Columns of services that pick one; a service must be here or in ``spelled_out``.
+        kept: Columns of services that pick one.
         spelled_out: Services free to deploy anything.
         claims: A round of answers, for the cuts.
-        options: (num_options,) options that jobs may take.
+        branch: What jobs may do.
+        base: What services in neither group keep.
         gap: Relative, to the program's own bound.
         target: Cost at which to stop.
-        start: A point known, used where every service is spelled out.
+        node_limit: Of branch and bound.
     """
+    replicas = np.zeros(len(problem.offer_cost)) if base is None else base.replicas.copy()
+    free = np.zeros(problem.num_services, dtype=np.bool_)
+    free[columns.claimant[kept]] = True
+    free[spelled_out] = True
+    replicas[free[problem.service_of_offer]] = 0.0
     build = _Rows()
-    pools = build.add_rows(np.full(len(problem.stock), -np.inf), problem.stock)
-    taken = _add_options(build, problem, pools, options)
+    stock = problem.stock - replicas @ problem.offer_chips
+    pools = build.add_rows(np.full(len(stock), -np.inf), stock)
+    taken = _add_options(build, problem, pools, branch)
     picked = _add_columns(build, problem, columns, kept, pools)
     counts = [_spell_out(build, problem, int(s), pools, claims) for s in spelled_out]
-    solution = solve_program(build.program(), gap=gap, time_limit_s=time_limit_s, target=target)
+    solution = solve_program(
+        build.program(),
+        gap=gap,
+        time_limit_s=time_limit_s,
+        node_limit=node_limit,
+        seed=seed,
+        target=target - float(replicas @ problem.offer_cost),
+    )
     if solution.x is None:
         return Rounding(point=None, bound=solution.bound, interrupted=solution.interrupted)
-    replicas = np.zeros(len(problem.offer_cost))
     for column in kept[solution.x[picked] > 0.5]:
         offers = problem.offers(int(columns.claimant[column]))
         replicas[offers] = columns.replicas[columns.round[column]][offers]
     for service, cols in zip(spelled_out, counts, strict=True):
         replicas[problem.offers(int(service))] = np.round(solution.x[cols])
     option = np.full(problem.num_jobs, -1)
-    job = np.repeat(np.arange(problem.num_jobs), np.diff(problem.option_start))
     won = np.flatnonzero(solution.x[taken] > 0.5)
-    option[job[won]] = won
+    option[problem.job_of_option[won]] = won
     point = Point(replicas=replicas, option=option)
     return Rounding(point=point, bound=solution.bound, interrupted=solution.interrupted)
 
 
-def _add_options(build: _Rows, problem: Problem, pools: Ints, options: NDArray[np.bool_]) -> Ints:
+def _add_options(build: _Rows, problem: Problem, pools: Ints, branch: Branch) -> Ints:
     """Σ_k λ_jk ≤ 1, = 1 where the job is required."""
     one = np.ones(problem.num_jobs)
-    rows = build.add_rows(np.where(problem.required, 1.0, 0.0), one)
-    cols = build.add_cols(-problem.option_value, options.astype(np.float64), integer=True)
-    job = np.repeat(np.arange(problem.num_jobs), np.diff(problem.option_start))
-    build.put(rows[job], cols, np.ones(len(cols)))
+    rows = build.add_rows(np.where(branch.required, 1.0, 0.0), one)
+    cols = build.add_cols(-problem.option_value, branch.options.astype(np.float64), integer=True)
+    build.put(rows[problem.job_of_option], cols, np.ones(len(cols)))
     build.put_table(pools, cols, problem.option_chips)
     return cols
 

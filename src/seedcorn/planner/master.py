@@ -13,17 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from seedcorn.planner.claims import Claims, respond, service_totals
+from seedcorn.planner.claims import Branch, Claims, respond, service_totals
 from seedcorn.planner.highs import MasterLp
 from seedcorn.planner.problem import Floats, Ints, Problem
 
 SMOOTHING = 0.5
 """Weight of the best bound's prices in the point asked at."""
-_FIRST_PENALTY = 10.0
-_PENALTY_GROWTH = 10.0
-_MOST_ROUNDS = 400
+_PENALTY = 1000.0
+"""Price of a chip that is not there, in prices of the dearest claim per chip."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,12 +45,11 @@ class Columns:
     @classmethod
     def of_jobs(cls, problem: Problem) -> "Columns":
         """Only the options of jobs."""
-        jobs = np.repeat(np.arange(problem.num_jobs), np.diff(problem.option_start))
         return cls(
-            claimant=problem.num_services + jobs,
+            claimant=problem.num_services + problem.job_of_option,
             cost=-problem.option_value,
             chips=problem.option_chips,
-            round=np.arange(len(jobs)),
+            round=np.arange(len(problem.option_value)),
         )
 
     def add(self, problem: Problem, services: Ints, replicas: Floats) -> None:
@@ -85,26 +82,26 @@ class Relaxation:
 
 
 class Master:
-    """Column generation on one problem; ``relax`` may be called again after jobs are restricted."""
+    """Column generation on one problem; ``relax`` may be called again for other branches."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self.columns = Columns.of_jobs(problem)
         self._known = np.zeros(len(problem.offer_cost))
         self._scale = np.maximum(problem.stock, 1.0)
-        self._penalty = _FIRST_PENALTY * _dearest_chip(problem)
+        penalty = _PENALTY * _dearest_chip(problem)
         num_pools, num_claimants = len(problem.stock), problem.num_services + problem.num_jobs
         required = np.concatenate([np.ones(problem.num_services, dtype=np.bool_), problem.required])
         self._lp = MasterLp(
             np.concatenate([np.full(num_pools, -np.inf), np.where(required, 1.0, 0.0)]),
             np.concatenate([problem.stock / self._scale, np.ones(num_claimants)]),
         )
-        self._excess = np.arange(num_pools, dtype=np.int32)
+        excess = np.arange(num_pools, dtype=np.int32)
         self._lp.add(
-            np.full(num_pools, self._penalty) * self._scale,
+            penalty * self._scale,
             np.full(num_pools, np.inf),
-            self._excess,
-            self._excess,
+            excess,
+            excess,
             np.full(num_pools, -1.0),
         )
         self._pass_columns(0)
@@ -149,42 +146,62 @@ class Master:
             self._pass_columns(first)
         self._known = claims.replicas
 
-    def relax(self, *, precision: float, keep_going: Callable[[], bool]) -> Relaxation:
-        """Prices and mix, until mix and bound differ by ``precision`` (relative) or ``keep_going`` says no."""
-        problem = self._problem
-        num_pools = len(problem.stock)
-        best = respond(problem, np.zeros(num_pools), known=self._known, tolerance=precision)
+    def adopt(self, columns: Columns) -> None:
+        """Learn every deployment in ``columns``, which are of the same market at other prices."""
+        for index, replicas in enumerate(columns.replicas):
+            services = columns.claimant[
+                (columns.claimant < self._problem.num_services) & (columns.round == index)
+            ]
+            first = len(self.columns.cost)
+            self.columns.add(self._problem, services, replicas)
+            self._pass_columns(first)
+
+    def relax(
+        self, branch: Branch, scarcity: Floats, *, precision: float, keep_going: Callable[[], bool]
+    ) -> Relaxation:
+        """Prices and mix for what ``branch`` allows, starting at ``scarcity``.
+
+        Ends when mix and bound differ by ``precision`` (relative), or ``keep_going`` says no.
+        """
+        problem, num_pools = self._problem, len(self._problem.stock)
+        self._restrict(branch)
+        best = respond(problem, branch, scarcity, known=self._known, tolerance=precision / 4)
+        if not np.isfinite(best.bound):  # somebody has no answer at any price
+            nothing = np.zeros(len(self.columns.cost))
+            return Relaxation(
+                columns=self.columns, weight=nothing, claims=best, cost=np.inf, excess=problem.stock
+            )
         self._learn(best, np.flatnonzero(best.answered))
         smoothing = SMOOTHING
-        for _ in range(_MOST_ROUNDS):
+        while True:
             cost, weight, dual = self._lp.solve()
-            scarcity = np.maximum(-dual[:num_pools], 0.0) / self._scale
-            rent = dual[num_pools : num_pools + problem.num_services]
             excess = weight[:num_pools] * self._scale
-            if cost - best.bound <= precision * max(abs(cost), abs(best.bound)):
-                if excess.max(initial=0.0) <= 1e-6 or not self._raise_penalty():
-                    break
-                continue
-            asked = smoothing * best.scarcity + (1 - smoothing) * scarcity
-            claims = respond(problem, asked, known=self._known, tolerance=precision / 4)
-            learnt = self._beats(claims, scarcity, rent)
+            precise = cost - best.bound <= precision * max(abs(cost), abs(best.bound))
+            if precise or not keep_going():
+                break
+            prices = np.maximum(-dual[:num_pools], 0.0) / self._scale
+            rent = dual[num_pools : num_pools + problem.num_services]
+            asked = smoothing * best.scarcity + (1 - smoothing) * prices
+            claims = respond(problem, branch, asked, known=self._known, tolerance=precision / 4)
+            learnt = self._beats(claims, prices, rent)
             self._learn(claims, learnt)
             if claims.bound > best.bound:
                 best = claims
             if not len(learnt) and smoothing == 0.0:
                 break
             smoothing = SMOOTHING if len(learnt) else 0.0
-            if not keep_going():
-                break
         return Relaxation(
             columns=self.columns, weight=weight[num_pools:], claims=best, cost=cost, excess=excess
         )
 
-    def _raise_penalty(self) -> bool:
-        """Make chips that are not there dearer; ``False`` once they are beyond any price."""
-        self._penalty *= _PENALTY_GROWTH
-        self._lp.set_cost(self._excess, self._penalty * self._scale)
-        return self._penalty < 1e7 * _dearest_chip(self._problem)
+    def _restrict(self, branch: Branch) -> None:
+        """Let jobs do what ``branch`` allows."""
+        num_pools, num_options = len(self._problem.stock), len(branch.options)
+        options = np.arange(num_pools, num_pools + num_options, dtype=np.int32)
+        self._lp.set_upper(options, np.where(branch.options, np.inf, 0.0))
+        first_job = num_pools + self._problem.num_services
+        for job, required in enumerate(branch.required):
+            self._lp.set_row(first_job + job, float(required), 1.0)
 
 
 def _dearest_chip(problem: Problem) -> float:

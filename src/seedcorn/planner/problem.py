@@ -64,6 +64,16 @@ class Problem:
         """How many jobs."""
         return len(self.market.jobs)
 
+    @property
+    def service_of_offer(self) -> Ints:
+        """(num_offers,) whose it is."""
+        return np.repeat(np.arange(self.num_services), np.diff(self.offer_start))
+
+    @property
+    def job_of_option(self) -> Ints:
+        """(num_options,) whose it is."""
+        return np.repeat(np.arange(self.num_jobs), np.diff(self.option_start))
+
     def offers(self, service: int) -> slice:
         """Rows of the service's offers."""
         return slice(int(self.offer_start[service]), int(self.offer_start[service + 1]))
@@ -153,4 +163,4 @@ def _max_replicas(blocks: list[Floats], offer_chips: Floats, stock: Floats) -> F
     whole = np.ceil(np.concatenate([np.zeros(0), *needed]) * (1 - ROUNDING))
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(offer_chips > 0, np.floor(stock / offer_chips), np.inf)
-    return np.minimum(whole, room.min(axis=1, initial=np.inf))
+    return np.asarray(np.minimum(whole, room.min(axis=1, initial=np.inf)))

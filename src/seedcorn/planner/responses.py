@@ -82,7 +82,7 @@ def _fill(need: float, first: int, price: Floats, load: Floats, most: Floats) ->
     total = 0.0
     for o in range(first, price.shape[0]):
         if need * load[o] <= most[o]:
-            return total + need * load[o] * price[o]
+            return float(total + need * load[o] * price[o])
         total += most[o] * price[o]
         need -= most[o] / load[o]
     return np.inf if need > _EPS else total
@@ -291,7 +291,7 @@ def _rest(lp: _Dictionary) -> float:
         if lp.x_n[j] != 0.0:
             for i in range(lp.basic.shape[0]):
                 lp.x_b[i] += lp.t[i, j] * lp.x_n[j]
-    return cost
+    return float(cost)
 
 
 @jit

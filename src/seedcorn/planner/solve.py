@@ -4,13 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from seedcorn.domain.market import Allocation, Market, Status
 from seedcorn.planner.answer import allocation_of, refusal
-from seedcorn.planner.integer import round_up
-from seedcorn.planner.master import Master
 from seedcorn.planner.problem import problem_of
+from seedcorn.planner.search import Search
 from seedcorn.planner.verify import verify
 
 
@@ -31,33 +28,40 @@ def solve(
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
 ) -> Allocation:
-    """Clear ``market``."""
+    """The allocation of ``market`` with the highest objective, to within ``gap``, and the proof.
+
+    The same market, gap and seed give the same allocation, unless the time limit or Ctrl-C cuts in.
+    Ctrl-C ends the search, not the call: the best allocation so far comes back as ``feasible``.
+
+    Args:
+        gap: Relative distance of the objective from its bound at which to stop.
+        time_limit_s: 0 gives the best allocation at hand, with an honest gap.
+        seed: Of every random choice.
+        progress: Called now and then.
+
+    Raises:
+        KeyboardInterrupt: Before any allocation was known.
+    """
     began = time.perf_counter()
     problem = problem_of(market)
-    master = Master(problem)
-    relaxation = master.relax(
-        precision=gap / 10, keep_going=lambda: time.perf_counter() - began < time_limit_s
-    )
-    claims = relaxation.claims
-    result = round_up(
-        problem,
-        relaxation.columns,
-        np.zeros(0, dtype=np.int64),
-        np.arange(problem.num_services),
-        claims,
-        options=np.ones(len(problem.option_value), dtype=np.bool_),
-        gap=gap,
-        target=-np.inf,
-        time_limit_s=time_limit_s,
-    )
+
+    def report(search: Search) -> None:
+        if progress is not None:
+            seconds = time.perf_counter() - began
+            objective = None if search.point is None else -search.cost * problem.unit
+            progress(Progress(seconds=seconds, objective=objective, bound=-search.bound * problem.unit))
+
+    search = Search(problem, gap=gap, deadline_s=began + time_limit_s, seed=seed, report=report)
+    search.run()
     seconds = time.perf_counter() - began
-    if result.point is None:
+    if search.point is None:
         return refusal(problem, (), status=Status.INFEASIBLE, seconds=seconds)
+    assert search.claims is not None
     answer = allocation_of(
         problem,
-        result.point,
-        bound=max(result.bound, claims.bound),
-        scarcity=claims.scarcity,
+        search.point,
+        bound=search.bound,
+        scarcity=search.claims.scarcity,
         gap=gap,
         seconds=seconds,
     )

@@ -33,8 +33,8 @@ def verify(market: Market, allocation: Allocation) -> tuple[str, ...]:
 def _used(allocation: Allocation) -> dict[PoolName, int]:
     """Chips used, by pool."""
     used: dict[PoolName, int] = defaultdict(int)
-    for claim in (*allocation.deployments, *allocation.jobs):
-        for pool, chips in claim.chips.items():
+    for uses in [d.chips for d in allocation.deployments] + [award.chips for award in allocation.jobs]:
+        for pool, chips in uses.items():
             used[pool] += chips
     return used
 
@@ -45,7 +45,7 @@ def _pools_broken(market: Market, allocation: Allocation) -> list[str]:
     return [
         f"pool {pool.name}: {used[pool.name]} chips used, {stated.get(pool.name)} stated, {pool.chips} there"
         for pool in market.pools
-        if not used[pool.name] == stated.get(pool.name) <= pool.chips
+        if used[pool.name] != stated.get(pool.name) or used[pool.name] > pool.chips
     ]
 
 
