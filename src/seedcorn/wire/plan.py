@@ -162,7 +162,7 @@ class PlanDocument(Document):
     pools: Many[PoolPlanDocument] = Field(description="In the order of the fleet.")
     services: Many[ServicePlanDocument] = Field(description="In the order of the scenario.")
     jobs: Many[JobPlanDocument] = Field(description="In the order of the scenario.")
-    inputs: InputsDocument = Field(description="What the plan was made from.")
+    inputs: InputsDocument = Field(description="The scenario, to explain and replay the plan with.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,14 +189,12 @@ def read_plan(path: Path) -> PlanFile:
     )
 
 
-def write_plan(path: Path, plan: Plan, scenario: Located[ScenarioDocument], files: Mapping[str, str]) -> None:
+def write_plan(path: Path, plan: Plan, scenario: Located[ScenarioDocument]) -> None:
     """Put the plan at ``path``, whole or not at all."""
-    write_text_atomically(path, plan_json(plan, scenario, files, folder=path.parent))
+    write_text_atomically(path, plan_json(plan, scenario, folder=path.parent))
 
 
-def plan_json(
-    plan: Plan, scenario: Located[ScenarioDocument], files: Mapping[str, str], *, folder: Path
-) -> bytes:
+def plan_json(plan: Plan, scenario: Located[ScenarioDocument], *, folder: Path) -> bytes:
     """The plan as ``plan.json`` holds it: the same plan is the same bytes.
 
     Args:
