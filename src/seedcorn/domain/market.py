@@ -74,11 +74,12 @@ class Market:
 
 
 class Status(StrEnum):
-    """What the planner can say of its answer."""
+    """What the planner can say of its answer; ``UNKNOWN``: out of time before it found one or ruled all out."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"
     INFEASIBLE = "infeasible"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +120,21 @@ class PoolUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
-    """Why a market cannot clear: who, what binds, and the nearest change that works."""
+    """Why a market cannot clear: who, what binds, and a change that works on its own.
+
+    Attributes:
+        remedy: The change in words; the same in numbers below, where numbers say it.
+        add_chips: Chips to add, by pool.
+        shed: Load of ``claimant`` to give up, by class.
+        wait: Whether ``claimant``, a required job, has to wait.
+    """
 
     claimant: str
     binds: str
     remedy: str
+    add_chips: Mapping[PoolName, int] = field(default_factory=dict)
+    shed: Mapping[str, float] = field(default_factory=dict)
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +145,7 @@ class Allocation:
         bound: No allocation has a higher objective (Lagrangian or branch-and-bound).
         gap: (bound − objective) / max(|objective|, |bound|), 0 when both are 0; ``inf`` without an
             allocation.
-        shortages: Empty unless infeasible.
+        shortages: Empty unless infeasible; nearest change first.
     """
 
     status: Status

@@ -7,6 +7,7 @@ import numpy as np
 from seedcorn.domain.market import (
     Allocation,
     JobAward,
+    Market,
     MarketDeployment,
     PoolUse,
     Shortage,
@@ -49,11 +50,8 @@ def allocation_of(
     )
 
 
-def refusal(
-    problem: Problem, shortages: tuple[Shortage, ...], *, status: Status, seconds: float
-) -> Allocation:
+def refusal(market: Market, shortages: tuple[Shortage, ...], *, status: Status, seconds: float) -> Allocation:
     """No allocation, and why."""
-    nothing = np.zeros(len(problem.stock))
     return Allocation(
         status=status,
         objective=None,
@@ -61,7 +59,9 @@ def refusal(
         gap=math.inf,
         deployments=(),
         jobs=(),
-        pools=_pools(problem, nothing, nothing),
+        pools=tuple(
+            PoolUse(pool=pool.name, chips=pool.chips, used=0, shadow_price=0.0) for pool in market.pools
+        ),
         seconds=seconds,
         shortages=shortages,
     )

@@ -115,7 +115,8 @@ def solve_program(
         highs.setSolution(len(start), np.arange(len(start), dtype=np.int32), start)
     interrupted = _run(highs)
     info = highs.getInfo()
-    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+    none = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
+    if highs.getModelStatus() in none:  # our programs are never unbounded
         return Solution(x=None, value=math.inf, bound=math.inf)
     found = info.primal_solution_status == highspy.kSolutionStatusFeasible
     is_mip = bool(program.integer.any())

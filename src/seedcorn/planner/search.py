@@ -68,7 +68,9 @@ class Search:
     @property
     def closed(self) -> bool:
         """Whether the gap is reached, or nothing is left to find."""
-        return self.cost - self.bound <= self._slack(self.bound) or self.bound == np.inf
+        return self.bound == np.inf or (
+            self.bound > -np.inf and self.cost - self.bound <= self._slack(self.bound)
+        )
 
     def _slack(self, bound: float) -> float:
         """How far above ``bound`` a cost may be."""

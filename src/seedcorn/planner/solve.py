@@ -1,14 +1,19 @@
 """Clear a market: prices, whole numbers, a proven gap."""
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seedcorn.domain.market import Allocation, Market, Status
 from seedcorn.planner.answer import allocation_of, refusal
 from seedcorn.planner.problem import problem_of
 from seedcorn.planner.search import Search
+from seedcorn.planner.shortage import shortages, unserved
 from seedcorn.planner.verify import verify
+
+_REMEDY_S = 5.0
+"""Time for each remedy of a market that cannot clear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,27 @@ def solve(
         KeyboardInterrupt: Before any allocation was known.
     """
     began = time.perf_counter()
+    hopeless = unserved(market)
+    if hopeless:
+        return refusal(market, hopeless, status=Status.INFEASIBLE, seconds=time.perf_counter() - began)
+    answer = _clear(market, gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress)
+    if answer.status is not Status.INFEASIBLE:
+        broken = verify(market, answer) if answer.objective is not None else ()
+        assert not broken, broken
+        return answer
+
+    def clear(changed: Market) -> Allocation:
+        return _clear(changed, gap=0.001, time_limit_s=_REMEDY_S, seed=seed, progress=None)
+
+    found = shortages(market, problem_of(market), clear)
+    return replace(answer, shortages=found, seconds=time.perf_counter() - began)
+
+
+def _clear(
+    market: Market, *, gap: float, time_limit_s: float, seed: int, progress: Callable[[Progress], None] | None
+) -> Allocation:
+    """``solve``, without saying why where the answer is no."""
+    began = time.perf_counter()
     problem = problem_of(market)
 
     def report(search: Search) -> None:
@@ -54,10 +80,12 @@ def solve(
     search = Search(problem, gap=gap, deadline_s=began + time_limit_s, seed=seed, report=report)
     search.run()
     seconds = time.perf_counter() - began
-    if search.point is None:
-        return refusal(problem, (), status=Status.INFEASIBLE, seconds=seconds)
-    assert search.claims is not None
-    answer = allocation_of(
+    if search.point is None or search.claims is None:
+        if search.interrupted:
+            raise KeyboardInterrupt
+        status = Status.INFEASIBLE if search.bound == math.inf else Status.UNKNOWN
+        return refusal(market, (), status=status, seconds=seconds)
+    return allocation_of(
         problem,
         search.point,
         bound=search.bound,
@@ -65,6 +93,3 @@ def solve(
         gap=gap,
         seconds=seconds,
     )
-    broken = verify(market, answer)
-    assert not broken, broken
-    return answer
