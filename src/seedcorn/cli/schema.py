@@ -4,13 +4,16 @@ from typing import Annotated
 
 import typer
 
-from seedcorn.wire import Kind, json_bytes, schema
-
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to the application."""
+    app.command("schema")(schema)
 
-    @app.command("schema")
-    def schema_command(kind: Annotated[Kind, typer.Argument(help="Which document.")]) -> None:
-        """Print the JSON Schema of a document, for editors and validators."""
-        typer.echo(json_bytes(schema(kind)), nl=False)
+
+def schema(
+    kind: Annotated[str, typer.Argument(help="scenario, plan, market or outcome.")],
+) -> None:
+    """Print the JSON Schema of a document, for editors and validators."""
+    from seedcorn import wire
+
+    typer.echo(wire.json_bytes(wire.schema(kind)), nl=False)

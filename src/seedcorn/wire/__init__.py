@@ -6,11 +6,10 @@ from seedcorn.wire._writing import json_bytes, write_text_atomically
 from seedcorn.wire.outcome import outcome_json
 from seedcorn.wire.plan import PlanFile, plan_json, read_plan, write_plan
 from seedcorn.wire.scenario import ScenarioDocument, read_scenario
-from seedcorn.wire.schema import Kind, schema
+from seedcorn.wire.schema import schema
 
 __all__ = [
     "Document",
-    "Kind",
     "Located",
     "Many",
     "Name",

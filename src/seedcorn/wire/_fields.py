@@ -4,7 +4,7 @@ import datetime
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -48,6 +48,11 @@ class Absent:
 
     meaning: str
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "x-absent": self.meaning}
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -55,7 +60,6 @@ class Quantity:
 
     read: Callable[[object], object]
     show: Callable[[float], str]
-    what: str
     pattern: str
     example: str
 
@@ -81,7 +85,6 @@ Seconds = Annotated[
     Quantity(
         read=units.seconds,
         show=units.format_seconds,
-        what="duration",
         pattern=_NUMBER + r"(ns|us|µs|ms|s|min|h|d|w)\s*$",
         example="2 s",
     ),
@@ -91,7 +94,6 @@ BytesPerS = Annotated[
     Quantity(
         read=units.bytes_per_s,
         show=units.format_bytes_per_s,
-        what="bandwidth",
         pattern=_NUMBER + r"(([kKMGTPE]|[KMGT]i)?B/s|[kKMGTPE]?(b|bit)/s)\s*$",
         example="400 Gb/s",
     ),
@@ -101,7 +103,6 @@ PricePerChipHour = Annotated[
     Quantity(
         read=units.money_per_chip_hour,
         show=str,
-        what="price",
         pattern=r"^\s*\d+(\.\d+)?\s*[A-Z]{3}/chip-hour\s*$",
         example="3.10 USD/chip-hour",
     ),
@@ -159,13 +160,3 @@ ObjectiveName = Annotated[
     Field(json_schema_extra={"pattern": "^(ttft|tpot|itl|e2e)_(mean|p50|p90|p95|p99)$"}),
 ]
 DtypeName = Annotated[Dtype, Field(strict=False)]
-
-
-def quantity_of(annotation: object, metadata: tuple[Any, ...] = ()) -> Quantity | None:
-    """The quantity that a field's annotation or metadata holds, if any."""
-    own = (*metadata, *getattr(annotation, "__metadata__", ()))
-    found = next((item for item in own if isinstance(item, Quantity)), None)
-    if found is not None:
-        return found
-    inner = getattr(annotation, "__args__", ())
-    return next((q for q in map(quantity_of, inner) if q is not None), None)

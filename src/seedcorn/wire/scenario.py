@@ -147,6 +147,7 @@ class ServiceDocument(Document):
     traffic: TrafficDocument = Field(description="What is asked of it.")
     slo: Mapping[ObjectiveName, Annotated[Seconds, Field(gt=0)]] = Field(
         min_length=1,
+        json_schema_extra={"additionalProperties": False},
         description="Bounds, all of which must hold: a latency (`ttft`, `tpot`, `itl`, `e2e`), `_`, a statistic "
         "(`mean`, `p50`, `p90`, `p95`, `p99`).",
     )
@@ -407,7 +408,7 @@ def _resale_problems(steps: tuple[Step, ...], product: ResaleDocument) -> Iterat
 # -- what to tell the reader --------------------------------------------------------------------------
 
 
-_NOT_USED_YET = {
+NOT_USED_YET = {
     "fleet.stock": "the stock ledger is not built in yet: list the pools to plan with them",
     "fleet.pools[].site": "nothing depends on sites yet",
     "resale": "the plan does not sell chips yet",
@@ -416,6 +417,8 @@ _NOT_USED_YET = {
     "planning.max_moves": "moves are not limited yet",
     "planning.stickiness": "moves cost nothing yet",
 }
+"""Keys that are checked and then take no part, and why; documents that give one are told."""
+
 _ASKS_NOTHING = {"planning.slots": 1, "planning.stickiness": 0.0}
 """Values that ask for no more than is done anyway."""
 
@@ -450,14 +453,14 @@ def _fields(part: BaseModel, path: str = "") -> Iterator[_Written]:
 def _not_used_yet(scenario: ScenarioDocument) -> Paths:
     for field in _fields(scenario):
         asks = field.given and field.value not in (None, (), _ASKS_NOTHING.get(field.key))
-        if asks and field.key in _NOT_USED_YET:
-            yield field.path, _NOT_USED_YET[field.key]
+        if asks and field.key in NOT_USED_YET:
+            yield field.path, NOT_USED_YET[field.key]
 
 
 def _defaults_used(scenario: ScenarioDocument) -> Paths:
     for field in _fields(scenario):
         shown = default_shown(field.value, field.metadata)
-        if not (field.given or shown is None or field.key in _NOT_USED_YET):
+        if not (field.given or shown is None or field.key in NOT_USED_YET):
             yield field.key, shown
 
 

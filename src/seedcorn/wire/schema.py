@@ -1,31 +1,29 @@
 """The JSON Schema of every document."""
 
-from enum import StrEnum
-
 from pydantic import BaseModel
 
+from seedcorn.errors import UnknownName
 from seedcorn.wire._text import Json
+from seedcorn.wire.market import MarketDocument
 from seedcorn.wire.outcome import OutcomeDocument
 from seedcorn.wire.plan import PlanDocument
 from seedcorn.wire.scenario import ScenarioDocument
 
-
-class Kind(StrEnum):
-    """Kinds of document that have a schema."""
-
-    SCENARIO = "scenario"
-    PLAN = "plan"
-    OUTCOME = "outcome"
-
-
-_MODELS: dict[Kind, type[BaseModel]] = {
-    Kind.SCENARIO: ScenarioDocument,
-    Kind.PLAN: PlanDocument,
-    Kind.OUTCOME: OutcomeDocument,
+_MODELS: dict[str, type[BaseModel]] = {
+    "scenario": ScenarioDocument,
+    "plan": PlanDocument,
+    "market": MarketDocument,
+    "outcome": OutcomeDocument,
 }
 
 
-def schema(kind: Kind) -> dict[str, Json]:
-    """The JSON Schema (draft 2020-12) of a document as it stands in a file, where quantities are text."""
+def schema(kind: str) -> dict[str, Json]:
+    """The JSON Schema (draft 2020-12) of a kind of document as it stands in a file: quantities are text.
+
+    Raises:
+        UnknownName: No such kind; the error suggests all there are.
+    """
+    if kind not in _MODELS:
+        raise UnknownName("kind of document", kind, _MODELS)
     body = _MODELS[kind].model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body}
