@@ -80,21 +80,24 @@ class _Config:
         )
 
     def count(self, *keys: str, default: int | None = None) -> int:
-        """A whole number under the first spelling that is set; a per-layer list must agree with itself."""
+        """A whole number under the first spelling that is set; a per-layer list must agree with itself.
+
+        At least 1, unless the ``default`` is 0, which says that a model may do without.
+        """
         key, value = self.first(keys)
         if isinstance(value, list) and value:
             if any(item != value[0] for item in value):
-                raise self.document.error(
-                    f"{key} differs by layer ({min(value)} to {max(value)}): only models whose layers agree are read",
-                    key,
-                )
+                raise self.refuse(f"{key} differs by layer", key)
             value = value[0]
         if value is None:
             if default is None:
                 raise self.document.error(f"{self.model_type}: {' or '.join(keys)} is missing")
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.document.error(f"{key}: expected a whole number, got {value!r}", key)
+        least = 0 if default == 0 else 1
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise self.document.error(
+                f"{key}: expected a whole number of at least {least}, got {value!r}", key
+            )
         return value
 
     def is_set(self, key: str, default: bool = False) -> bool:
@@ -127,12 +130,10 @@ def read_config(
     """
     config = _Config(document)
     _check_architecture(config)
-    layers = config.count("num_hidden_layers")
-    mixture = _mixture(config)
     return ModelSpec(
         name=ModelName(name),
         model_type=config.model_type,
-        num_hidden_layers=layers,
+        num_hidden_layers=config.count("num_hidden_layers"),
         hidden_size=config.count("hidden_size"),
         intermediate_size=config.count("intermediate_size"),
         num_attention_heads=config.count("num_attention_heads"),
@@ -140,7 +141,7 @@ def read_config(
         head_dim=_head_dim(config),
         vocab_size=config.count("vocab_size"),
         tie_word_embeddings=config.is_set("tie_word_embeddings"),
-        **mixture,
+        **_mixture(config),
         **_latent_attention(config),
         cla_share_factor=config.count("cla_share_factor", default=1) if config.is_set("use_cla") else 1,
         sliding_window=_sliding_window(config),
@@ -167,8 +168,8 @@ def _check_architecture(config: _Config) -> None:
     if activation not in _GATED_ACTIVATIONS:
         raise config.refuse(f"hidden_act {activation!r} has no gate", "hidden_act")
     layer_types = config.values.get("layer_types") or []
-    if isinstance(layer_types, list) and set(layer_types) - {"full_attention"}:
-        raise config.refuse(f"layer_types has {', '.join(sorted(set(layer_types)))}", "layer_types")
+    if layer_types and layer_types != ["full_attention"] * config.count("num_hidden_layers"):
+        raise config.refuse("layer_types is not full_attention throughout", "layer_types")
     for key in ("decoder_sparse_step", "moe_layer_freq"):
         if config.count(key, default=1) != 1:
             raise config.refuse("experts are not in every layer", key)
@@ -253,9 +254,11 @@ def _max_length(config: _Config) -> int | None:
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind in ("llama3", "longrope", "su"):
         return length
-    if kind == "yarn":
-        length = int(scaling.get("original_max_position_embeddings", length))
-    return round(length * float(scaling.get("factor", 1.0)))
+    base = scaling.get("original_max_position_embeddings", length) if kind == "yarn" else length
+    factor = scaling.get("factor", 1.0)
+    if not isinstance(base, int) or not isinstance(factor, int | float):
+        raise config.document.error(f"rope_scaling: cannot scale by {factor!r} from {base!r}", "rope_scaling")
+    return round(base * factor)
 
 
 def _weights_dtype(config: _Config) -> str:

@@ -139,8 +139,7 @@ def _chip_page(entry: CatalogChip) -> Page:
         *_also(entry.aliases),
         "",
         facts,
-        "",
-        sources,
+        *(("", sources) if entry.sources else ()),
         *(("", escape(entry.notes)) if entry.notes else ()),
     )
 
