@@ -4,9 +4,18 @@ import sys
 
 import typer
 
+from seedcorn.cli import catalog, plan, schema
 from seedcorn.errors import SeedcornError
 
-app = typer.Typer(name="seedcorn", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="seedcorn",
+    help="Keep the best chips for training: plan which chips serve what, and prove it by replay.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (plan, catalog, schema):
+    command.register(app)
 
 
 def main() -> None:

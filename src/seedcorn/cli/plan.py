@@ -1,0 +1,145 @@
+"""``seedcorn plan``, ``explain``, ``replay`` and ``demo``: the main job.
+
+Heavy modules are imported inside the commands, so that ``--help`` and the catalogue stay quick.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seedcorn.cli.output import print_page, progress_shown, warn
+from seedcorn.domain.hardware import Dtype
+from seedcorn.domain.workload import EngineSettings
+from seedcorn.errors import InputError, UnknownName
+
+if TYPE_CHECKING:
+    from seedcorn.domain.plan import Plan
+    from seedcorn.wire import Located, ScenarioDocument
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the document instead of tables.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write the plan here.")]
+_ENGINE = EngineSettings()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("plan")(plan)
+    app.command("explain")(explain)
+    app.command("replay")(replay)
+    app.command("demo")(demo)
+
+
+def plan(
+    scenario: Annotated[Path, typer.Argument(help="A scenario.yaml.")],
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan: which services leave the scarce chips, where they go, what that frees; proved by replay.
+
+    Exits 1 if the fleet cannot carry the scenario or the replay missed an SLO.
+    """
+    from seedcorn.wire import read_scenario
+
+    _planned(read_scenario(scenario), out, as_json)
+
+
+def demo(out: Out = None, as_json: AsJson = False) -> None:
+    """Plan the bundled mixed fleet: real pool sizes, real traffic, no GPU, no network."""
+    from importlib.resources import as_file, files
+
+    from seedcorn.wire import read_scenario
+
+    with as_file(files("seedcorn") / "data" / "examples" / "mixed-fleet" / "scenario.yaml") as scenario:
+        _planned(read_scenario(scenario), out, as_json)
+
+
+def explain(
+    plan: Annotated[Path, typer.Argument(help="A plan.json.")],
+    service: Annotated[str, typer.Argument(help="A service of the plan.")],
+    as_json: AsJson = False,
+) -> None:
+    """Why a service goes where it goes: what every other offer would cost, and why the rest is none."""
+    from seedcorn.report.plan import explain_page
+    from seedcorn.wire import read_plan
+
+    found = read_plan(plan).plan
+    for candidate in found.services:
+        if candidate.service == service:
+            print_page(explain_page(found, candidate))
+            return
+    raise UnknownName("service", service, [s.service for s in found.services], where=str(plan))
+
+
+def _planned(located: "Located[ScenarioDocument]", out: Path | None, as_json: bool) -> None:
+    """Plan, write, print; exit 1 when an SLO was missed."""
+    from seedcorn.report.plan import plan_page
+    from seedcorn.study import plan_scenario, resolve
+    from seedcorn.wire import plan_json, write_text_atomically
+
+    for path, why in located.document.not_used_yet():
+        warn(f"{path}: {why}")
+    for path, what in located.document.warnings():
+        warn(f"{path}: {what}")
+    with progress_shown() as progress:
+        made = plan_scenario(resolve(located), progress)
+    if out is not None:
+        write_text_atomically(out, plan_json(made, located, folder=out.parent))
+    if as_json:
+        typer.echo(plan_json(made, located, folder=Path()), nl=False)
+    else:
+        print_page(plan_page(made))
+    _end(made)
+
+
+def _end(made: "Plan") -> None:
+    for warning in made.warnings:
+        warn(warning)
+    if made.slos_held is False:
+        raise typer.Exit(1)
+
+
+def replay(
+    plan: Annotated[
+        Path | None, typer.Argument(help="A plan.json; none: give --trace, --model, --chip.")
+    ] = None,
+    trace: Annotated[str | None, typer.Option(help="A bundled trace or a file.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model in the catalogue or a config.json.")] = None,
+    chip: Annotated[str | None, typer.Option(help="A chip in the catalogue or a file of specs.")] = None,
+    tp: Annotated[
+        int | None, typer.Option(min=1, help="Tensor parallelism; none: the least that fits.")
+    ] = None,
+    dtype: Annotated[Dtype | None, typer.Option(help="Number format; none: as published.")] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="Replicas behind the router.")] = 1,
+    rate: Annotated[float | None, typer.Option(help="Mean requests/s; none: the trace's own.")] = None,
+    max_num_seqs: Annotated[int, typer.Option(min=1, help="Sequences per step.")] = _ENGINE.max_num_seqs,
+    max_num_batched_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens per step.")
+    ] = _ENGINE.max_num_batched_tokens,
+    seed: Annotated[int, typer.Option(min=0, help="Of the rate scaling.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a whole plan (exits 1 when an SLO is missed), or one trace on one kind of replica."""
+    single = {"--trace": trace, "--model": model, "--chip": chip}
+    if plan is not None:
+        _replay_plan(plan, as_json)
+        return
+    missing = [name for name, value in single.items() if value is None]
+    if missing:
+        raise InputError(
+            f"give a plan.json, or all of --trace, --model, --chip; missing: {', '.join(missing)}"
+        )
+    assert trace is not None and model is not None and chip is not None  # none is missing
+    engine = EngineSettings(max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens)
+    _replay_single(
+        as_json,
+        trace=trace,
+        model=model,
+        chip=chip,
+        tp=tp,
+        dtype=dtype,
+        replicas=replicas,
+        rate_per_s=rate,
+        engine=engine,
+        seed=seed,
+    )

@@ -1,0 +1,182 @@
+"""A plan for people: the answer first, then who goes where, what each pool is worth, what trains."""
+
+from rich.table import Table
+
+from seedcorn.domain.offer import Offer
+from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.plan import Alternative, Plan, ServicePlan
+from seedcorn.domain.workload import Objective
+from seedcorn.report.tables import Page, plain_table
+from seedcorn.units import format_seconds, format_share
+
+
+def headline(plan: Plan) -> str:
+    """The answer a reader wants first, in one sentence."""
+    slos = {True: "every SLO held in replay", False: "NOT every SLO held in replay", None: "not replayed"}
+    return (
+        f"{plan.training_chips_freed:,} of {plan.today_chips:,} {plan.reference_pool} chips freed for training, "
+        f"{slos[plan.slos_held]}, gap {_gap(plan.gap)}"
+    )
+
+
+def plan_page(plan: Plan) -> Page:
+    """Headline and tables."""
+    page: list[Table | str] = [headline(plan), "", _services(plan), "", _pools(plan)]
+    if plan.jobs:
+        page += ["", _jobs(plan)]
+    if plan.defaults:
+        page += [
+            "",
+            "Defaults used: " + "; ".join(f"{key} = {value}" for key, value in plan.defaults.items()),
+        ]
+    return page
+
+
+def explain_page(plan: Plan, service: ServicePlan) -> Page:
+    """Why a service goes where it goes: what each alternative would cost, and why the rest is none."""
+    chosen = {d.offer.candidate.name for d in service.deployments}
+    cheapest = service.alternatives[0]
+    alternatives = plain_table(
+        "",
+        "offer",
+        "prefill chunk",
+        "req/s a replica",
+        "bound by",
+        "replicas",
+        "chips",
+        "cost",
+        "against the cheapest",
+        "evidence",
+        right=("prefill chunk", "req/s a replica", "replicas", "chips", "cost", "against the cheapest"),
+        title=f"Offers, each as if it carried all of {service.service} (cost in {plan.reference_pool} chip-hours an hour, at this plan's prices)",
+    )
+    for alternative in service.alternatives:
+        offer = alternative.offer
+        alternatives.add_row(
+            "*" if offer.candidate.name in chosen else "",
+            offer.candidate.name,
+            f"{offer.candidate.engine.max_num_batched_tokens:,}",
+            f"{offer.capacity_req_per_s:,.3g}",
+            offer.binds.name,
+            f"{alternative.replicas:,}",
+            f"{alternative.chips:,}",
+            f"{alternative.cost:,.2f}",
+            _dearer(alternative, cheapest),
+            offer.evidence,
+        )
+    page: list[Table | str] = [_why(plan, service), "", alternatives]
+    if service.refusals:
+        refusals = plain_table("candidate", "why not", title="No offer")
+        for refusal in service.refusals:
+            refusals.add_row(refusal.candidate.name, f"{refusal.kind.replace('_', ' ')}: {refusal.reason}")
+        page += ["", refusals]
+    return page
+
+
+def _services(plan: Plan) -> Table:
+    table = plain_table(
+        "service",
+        "today",
+        "goes to",
+        "replicas",
+        "chips",
+        "share",
+        "evidence",
+        "SLO in replay",
+        right=("replicas", "chips", "share"),
+        title="Move: which services leave, to where",
+    )
+    for service in plan.services:
+        today = "-" if service.today is None else f"{service.today} ({service.today_chips or '?'} chips)"
+        for i, deployment in enumerate(service.deployments):
+            table.add_row(
+                service.service if i == 0 else "",
+                today if i == 0 else "",
+                deployment.offer.candidate.name,
+                f"{deployment.replicas:,}",
+                f"{deployment.chips:,}",
+                format_share(deployment.share),
+                deployment.offer.evidence,
+                _slo(deployment.offer, service.outcome) if i == 0 else "",
+            )
+    return table
+
+
+def _slo(offer: Offer, outcome: Outcome | None) -> str:
+    """Each objective with what the replay gave."""
+    if outcome is None:
+        return "not replayed"
+    return ", ".join(_held(p.objective, outcome) for p in offer.predicted)
+
+
+def _held(objective: Objective, outcome: Outcome) -> str:
+    got_s = outcome.latency(objective.metric).value_s(objective.statistic)
+    sign = "≤" if got_s <= objective.bound_s else "MISSES"
+    return f"{objective.name} {format_seconds(got_s)} {sign} {format_seconds(objective.bound_s)}"
+
+
+def _pools(plan: Plan) -> Table:
+    table = plain_table(
+        "pool",
+        "chip",
+        "owned",
+        "spare",
+        "services",
+        "training",
+        "free",
+        "price",
+        "one more is worth",
+        right=("owned", "spare", "services", "training", "free", "price", "one more is worth"),
+        title=f"Pools (prices in {plan.reference_pool} chip-hours an hour)",
+    )
+    for pool in plan.pools:
+        table.add_row(
+            pool.pool,
+            pool.chip,
+            *(
+                f"{n:,}"
+                for n in (pool.chips, pool.spare, pool.used_by_services, pool.used_by_jobs, pool.free)
+            ),
+            f"{pool.price:.3f}",
+            f"{pool.price + pool.shadow_price:.3f}",
+        )
+    return table
+
+
+def _jobs(plan: Plan) -> Table:
+    table = plain_table(
+        "job",
+        "pool",
+        "chips",
+        "layout",
+        "tokens/s",
+        "finishes in",
+        right=("chips", "tokens/s", "finishes in"),
+        title="Training",
+    )
+    for job in plan.jobs:
+        if job.pool is None:
+            table.add_row(job.job, "waits", "", "", "", "")
+            continue
+        finishes = "-" if job.finishes_in_s is None else format_seconds(job.finishes_in_s)
+        table.add_row(
+            job.job, job.pool, f"{job.chips:,}", job.parallelism, f"{job.tokens_per_s:,.0f}", finishes
+        )
+    return table
+
+
+def _gap(gap: float) -> str:
+    return f"{gap * 100:.3g} %" if gap < float("inf") else "unknown"
+
+
+def _why(plan: Plan, service: ServicePlan) -> str:
+    goes = ", ".join(
+        f"{d.replicas:,} x {d.offer.candidate.name} ({format_share(d.share)})" for d in service.deployments
+    )
+    return f"{service.service} goes to {goes}."
+
+
+def _dearer(alternative: Alternative, cheapest: Alternative) -> str:
+    if cheapest.cost == 0:
+        return "-"
+    return f"{alternative.cost / cheapest.cost:.2f} x"

@@ -1,1 +1,0 @@
-"""The main job, in order: resolve → offers → plan → replay → tighten → plan."""

@@ -1,0 +1,10 @@
+"""The main job, in order: resolve → offers → plan → replay → tighten → plan.
+
+The only package that knows both the planner and the replay.
+"""
+
+from seedcorn.study.offers import Progress
+from seedcorn.study.planning import plan_scenario, replay_plan
+from seedcorn.study.resolve import resolve
+
+__all__ = ["Progress", "plan_scenario", "replay_plan", "resolve"]

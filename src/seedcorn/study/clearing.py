@@ -1,0 +1,147 @@
+"""From offers to a market, and from its allocation back to deployments."""
+
+import math
+from collections.abc import Mapping
+
+from seedcorn.domain.hardware import Pool, PoolName
+from seedcorn.domain.market import Allocation, Market, MarketOffer, MarketPool, MarketService, Status
+from seedcorn.domain.offer import Offer
+from seedcorn.domain.plan import Alternative, Deployment
+from seedcorn.domain.scenario import Scenario
+from seedcorn.domain.workload import Service
+from seedcorn.errors import Infeasible
+from seedcorn.planner import solve
+from seedcorn.study.gangs import Gang, market_job
+from seedcorn.study.numeraire import Numeraire
+from seedcorn.study.offers import OfferBook, demand_req_per_s
+
+CLASS = "all"
+"""The one request class: traffic is not split yet."""
+
+UNLIMITED_CHIPS = 10**7
+"""Stock of a pool when only the need is asked for."""
+
+
+def market_of(
+    scenario: Scenario,
+    book: OfferBook,
+    numeraire: Numeraire,
+    gangs: Mapping[str, tuple[Gang, ...]],
+    load_factors: Mapping[str, float],
+) -> Market:
+    """The scenario as a market: prices in reference-chip hours, demand with margin and load factor."""
+    return Market(
+        pools=tuple(
+            MarketPool(name=pool.name, chips=pool.usable_chips, price=numeraire.prices[pool.name])
+            for pool in scenario.pools
+        ),
+        services=tuple(
+            _market_service(
+                service,
+                book.offers[service.name],
+                demand_req_per_s(service, scenario, load_factors[service.name]),
+            )
+            for service in scenario.services
+        ),
+        jobs=tuple(market_job(job, gangs[job.name]) for job in scenario.jobs),
+    )
+
+
+def cleared(market: Market, scenario: Scenario) -> Allocation:
+    """The market's allocation.
+
+    Raises:
+        Infeasible: It cannot clear; says for each claimant what binds and the nearest change that works.
+    """
+    planning = scenario.planning
+    allocation = solve(market, gap=planning.gap, time_limit_s=planning.time_limit_s, seed=planning.seed)
+    if allocation.status is Status.INFEASIBLE:
+        error = Infeasible(f"the fleet of {scenario.name!r} cannot carry its claimants")
+        for shortage in allocation.shortages:
+            error.add_note(f"{shortage.claimant}: {shortage.binds}; {shortage.remedy}")
+        raise error
+    return allocation
+
+
+def check_every_service_has_an_offer(book: OfferBook) -> None:
+    """Raise ``Infeasible`` for services that nothing can serve, with every candidate's reason."""
+    stranded = [name for name, offers in book.offers.items() if not offers]
+    if not stranded:
+        return
+    error = Infeasible(
+        f"{'service' if len(stranded) == 1 else 'services'} {', '.join(map(repr, stranded))} "
+        f"can run on no chip of the fleet within the SLO"
+    )
+    for name in stranded:
+        for refusal in book.refusals[name]:
+            error.add_note(f"{name} on {refusal.candidate.name}: {refusal.reason}")
+    raise error
+
+
+def today_chips(service: Service, scenario: Scenario, book: OfferBook) -> int | None:
+    """Fewest chips of its pool today that carry the service there; ``None``: it runs nowhere, or cannot there."""
+    offers = tuple(offer for offer in book.offers[service.name] if offer.candidate.pool == service.today)
+    if service.today is None or not offers:
+        return None
+    alone = Market(
+        pools=(MarketPool(name=service.today, chips=UNLIMITED_CHIPS, price=1.0),),
+        services=(_market_service(service, offers, demand_req_per_s(service, scenario)),),
+    )
+    return solve(alone, gap=0.0, seed=scenario.planning.seed).pools[0].used
+
+
+def deployments_of(service: str, allocation: Allocation, book: OfferBook) -> tuple[Deployment, ...]:
+    """What the service runs, largest share first."""
+    offers = {offer.candidate.name: offer for offer in book.offers[service]}
+    found = [
+        Deployment(offer=offers[d.offer], replicas=d.replicas, share=d.share.get(CLASS, 0.0))
+        for d in allocation.deployments
+        if d.service == service
+    ]
+    return tuple(sorted(found, key=lambda d: (-d.share, d.offer.candidate.name)))
+
+
+def alternatives_of(
+    service: Service,
+    scenario: Scenario,
+    book: OfferBook,
+    prices: Mapping[PoolName, float],
+    load_factor: float,
+) -> tuple[Alternative, ...]:
+    """Every offer as if it carried the whole service, cheapest first.
+
+    Args:
+        prices: What a chip-hour of each pool costs under the plan, scarcity included.
+    """
+    demand = demand_req_per_s(service, scenario, load_factor)
+    found = [_alternative(offer, demand, prices) for offer in book.offers[service.name]]
+    return tuple(sorted(found, key=lambda a: (a.cost, a.offer.candidate.name)))
+
+
+def full_prices(
+    pools: tuple[Pool, ...], numeraire: Numeraire, allocation: Allocation
+) -> dict[PoolName, float]:
+    """A chip-hour of each pool under the plan: what a free one is worth, plus its scarcity."""
+    scarcity = {use.pool: use.shadow_price for use in allocation.pools}
+    return {pool.name: numeraire.prices[pool.name] + scarcity[pool.name] for pool in pools}
+
+
+def _market_service(service: Service, offers: tuple[Offer, ...], demand: float) -> MarketService:
+    return MarketService(
+        name=service.name,
+        demand={CLASS: demand},
+        offers=tuple(
+            MarketOffer(
+                name=offer.candidate.name,
+                chips={offer.candidate.pool: offer.candidate.parallelism.chips},
+                capacity={CLASS: offer.capacity_req_per_s},
+            )
+            for offer in offers
+        ),
+    )
+
+
+def _alternative(offer: Offer, demand: float, prices: Mapping[PoolName, float]) -> Alternative:
+    replicas = math.ceil(demand / offer.capacity_req_per_s)
+    chips = replicas * offer.candidate.parallelism.chips
+    return Alternative(offer=offer, replicas=replicas, chips=chips, cost=chips * prices[offer.candidate.pool])

@@ -1,0 +1,151 @@
+"""Every way to serve a service, and what one replica of each carries: capacity by replay."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from seedcorn.domain.hardware import Dtype, Pool
+from seedcorn.domain.offer import Candidate, Offer, Parallelism, Refusal, RefusalKind
+from seedcorn.domain.scenario import Scenario
+from seedcorn.domain.workload import EngineSettings, Service, Trace
+from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, UnknownFact
+from seedcorn.perf import StepModel, candidates, step_model
+from seedcorn.replay import capacity, scaled
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, of how many)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferBook:
+    """What was found for each service (by name): offers that work, and refusals that say why not."""
+
+    offers: dict[str, tuple[Offer, ...]]
+    refusals: dict[str, tuple[Refusal, ...]]
+
+
+def offer_book(scenario: Scenario, progress: Progress) -> OfferBook:
+    """Offers of every service in every pool it may run on.
+
+    Candidates are independent and the replay kernels release the GIL, so threads judge them side by
+    side; the result does not depend on how many.
+    """
+    variants = [variant for service in scenario.services for variant in _variants(service, scenario)]
+    offers: dict[str, list[Offer]] = {service.name: [] for service in scenario.services}
+    refusals: dict[str, list[Refusal]] = {service.name: [] for service in scenario.services}
+    traffic = {service.name: planned_traffic(service, scenario) for service in scenario.services}
+    with ThreadPoolExecutor() as threads:
+        for done, judged in enumerate(
+            threads.map(lambda v: _judged(v, scenario, traffic), variants), start=1
+        ):
+            if isinstance(judged, Offer):
+                offers[judged.candidate.service].append(judged)
+            else:
+                refusals[judged.candidate.service].append(judged)
+            progress("capacity by replay", done, len(variants))
+    return OfferBook(
+        offers={name: tuple(found) for name, found in offers.items()},
+        refusals={name: tuple(found) for name, found in refusals.items()},
+    )
+
+
+def demand_req_per_s(service: Service, scenario: Scenario, load_factor: float = 1.0) -> float:
+    """Rate to plan for: the mean, the load margin, and what replays of earlier rounds asked for."""
+    return service.rate_per_s * (1 + scenario.planning.load_margin) * load_factor
+
+
+def planned_traffic(service: Service, scenario: Scenario) -> Trace:
+    """The service's trace at the rate to plan for."""
+    rate_per_s = demand_req_per_s(service, scenario)
+    return scaled(service.trace, rate_per_s=rate_per_s, seed=scenario.planning.seed)
+
+
+def pools_of(service: Service, scenario: Scenario) -> tuple[Pool, ...]:
+    """Pools the service may run on, in fleet order."""
+    return tuple(pool for pool in scenario.pools if not service.pools or pool.name in service.pools)
+
+
+def cautious_step_model(candidate: Candidate, scenario: Scenario) -> StepModel:
+    """The candidate's step model at the planning confidence: an uncertain chip gets honest headroom.
+
+    Step times are log-normal about the prediction, so the quantile q slows every step by exp(z_q σ).
+    """
+    pool = scenario.pool(candidate.pool)
+    predicted = step_model(
+        scenario.service(candidate.service).model,
+        pool.chip,
+        dtype=candidate.dtype,
+        parallelism=candidate.parallelism,
+        engine=candidate.engine,
+        chips_per_node=pool.chips_per_node,
+    )
+    z = NormalDist().inv_cdf(scenario.planning.confidence)
+    return predicted.slowed(math.exp(z * predicted.log_sigma))
+
+
+def _variants(service: Service, scenario: Scenario) -> Iterator[tuple[Candidate, ...] | Refusal]:
+    """Per pool, number format and split: one candidate for each of the service's engine settings."""
+    for pool in pools_of(service, scenario):
+        spreads, refused = candidates(
+            service.model,
+            pool.chip,
+            dtypes=service.dtypes,
+            engine=service.engines[0],
+            chips_per_node=pool.chips_per_node,
+        )
+        for spread in spreads:
+            yield tuple(
+                _candidate(service, pool, spread.dtype, spread.parallelism, e) for e in service.engines
+            )
+        for refusal in refused:
+            candidate = _candidate(service, pool, refusal.dtype, refusal.parallelism, service.engines[0])
+            yield _refusal(candidate, refusal.error)
+
+
+def _candidate(
+    service: Service, pool: Pool, dtype: Dtype, parallelism: Parallelism, engine: EngineSettings
+) -> Candidate:
+    return Candidate(
+        service=service.name, pool=pool.name, dtype=dtype, parallelism=parallelism, engine=engine
+    )
+
+
+def _judged(
+    variant: tuple[Candidate, ...] | Refusal, scenario: Scenario, traffic: Mapping[str, Trace]
+) -> Offer | Refusal:
+    """The best of the variant's candidates as an offer, or why none of them is one."""
+    if isinstance(variant, Refusal):
+        return variant
+    judged = [_offer(candidate, scenario, traffic[candidate.service]) for candidate in variant]
+    offers = [result for result in judged if isinstance(result, Offer)]
+    return max(offers, key=lambda offer: offer.capacity_req_per_s) if offers else judged[0]
+
+
+def _offer(candidate: Candidate, scenario: Scenario, traffic: Trace) -> Offer | Refusal:
+    """What one replica carries of the service's own traffic."""
+    service = scenario.service(candidate.service)
+    try:
+        model = cautious_step_model(candidate, scenario)
+        found = capacity(model, candidate.engine, traffic, service.slo, seed=scenario.planning.seed)
+    except Infeasible as error:
+        return _refusal(candidate, error)
+    return Offer(
+        candidate=candidate,
+        capacity_req_per_s=found.rate_per_s,
+        predicted=found.predicted,
+        binds=found.binds,
+        evidence=model.evidence,
+        kv_tokens=model.kv_tokens,
+    )
+
+
+def _refusal(candidate: Candidate, error: Infeasible) -> Refusal:
+    kinds = {
+        DoesNotFit: RefusalKind.DOES_NOT_FIT,
+        MissesSlo: RefusalKind.MISSES_SLO,
+        UnknownFact: RefusalKind.UNKNOWN_FACT,
+    }
+    kind = kinds.get(type(error), RefusalKind.UNSUPPORTED)
+    return Refusal(candidate=candidate, kind=kind, reason=error.message)

@@ -1,0 +1,179 @@
+"""Plan, replay the plan, tighten, plan again; then say it all in one value."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from seedcorn.domain.hardware import PoolName
+from seedcorn.domain.market import Allocation
+from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.plan import Deployment, Plan, PoolPlan, ServicePlan
+from seedcorn.domain.scenario import Scenario
+from seedcorn.domain.workload import Service
+from seedcorn.study.clearing import (
+    alternatives_of,
+    check_every_service_has_an_offer,
+    cleared,
+    deployments_of,
+    full_prices,
+    market_of,
+    today_chips,
+)
+from seedcorn.study.gangs import Gang, gangs_of, job_plan
+from seedcorn.study.numeraire import Numeraire, numeraire
+from seedcorn.study.offers import OfferBook, Progress, offer_book
+from seedcorn.study.proof import misses, replay_service
+
+TIGHTEN = 1.05
+"""Factor on a service's planned rate after a replay that missed an objective: small, so that a plan is
+not padded more than a round or two needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One pass: the market cleared under these load factors, and what replay said of it (by service)."""
+
+    load_factors: Mapping[str, float]
+    allocation: Allocation
+    deployments: Mapping[str, tuple[Deployment, ...]]
+    outcomes: Mapping[str, Outcome]
+
+
+def plan_scenario(scenario: Scenario, progress: Progress) -> Plan:
+    """The plan, replayed; planned again with more load for services whose replay missed an objective.
+
+    Raises:
+        Infeasible: A service or job that nothing can carry, or a fleet that cannot carry all; says what
+            binds and the nearest change that works.
+    """
+    worth = numeraire(scenario)
+    gangs = {job.name: gangs_of(job, scenario, worth) for job in scenario.jobs}
+    book = offer_book(scenario, progress)
+    check_every_service_has_an_offer(book)
+    load_factors = {service.name: 1.0 for service in scenario.services}
+    for rounds_left in reversed(range(scenario.planning.rounds + 1)):
+        last = _round(scenario, book, worth, gangs, load_factors, progress)
+        missed = [s.name for s in scenario.services if not last.outcomes[s.name].meets(s.slo)]
+        if not missed or rounds_left == 0:
+            break
+        load_factors = load_factors | {name: load_factors[name] * TIGHTEN for name in missed}
+    return _plan(scenario, book, worth, gangs, last)
+
+
+def replay_plan(plan: Plan, scenario: Scenario, progress: Progress) -> Plan:
+    """``plan`` with a fresh replay of every service."""
+    deployments = {service.service: service.deployments for service in plan.services}
+    outcomes = _outcomes(scenario, deployments, progress)
+    services = tuple(replace(s, outcome=outcomes[s.service]) for s in plan.services)
+    missed = misses(scenario, outcomes)
+    return replace(plan, services=services, replayed=True, slos_held=not missed, warnings=missed)
+
+
+def _round(
+    scenario: Scenario,
+    book: OfferBook,
+    worth: Numeraire,
+    gangs: Mapping[str, tuple[Gang, ...]],
+    load_factors: Mapping[str, float],
+    progress: Progress,
+) -> Round:
+    progress("clearing the market", 0, 1)
+    allocation = cleared(market_of(scenario, book, worth, gangs, load_factors), scenario)
+    progress("clearing the market", 1, 1)
+    deployments = {s.name: deployments_of(s.name, allocation, book) for s in scenario.services}
+    return Round(
+        load_factors=load_factors,
+        allocation=allocation,
+        deployments=deployments,
+        outcomes=_outcomes(scenario, deployments, progress),
+    )
+
+
+def _outcomes(
+    scenario: Scenario, deployments: Mapping[str, tuple[Deployment, ...]], progress: Progress
+) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    for done, service in enumerate(scenario.services, start=1):
+        outcomes[service.name] = replay_service(service, deployments[service.name], scenario)
+        progress("replaying the plan", done, len(scenario.services))
+    return outcomes
+
+
+def _plan(
+    scenario: Scenario, book: OfferBook, worth: Numeraire, gangs: Mapping[str, tuple[Gang, ...]], last: Round
+) -> Plan:
+    allocation = last.allocation
+    assert allocation.objective is not None and allocation.bound is not None  # it cleared
+    prices = full_prices(scenario.pools, worth, allocation)
+    services = tuple(_service_plan(s, scenario, book, prices, last) for s in scenario.services)
+    jobs = tuple(
+        job_plan(job, gangs[job.name], award)
+        for job, award in zip(scenario.jobs, allocation.jobs, strict=True)
+    )
+    by_services = _chips_by_pool((d.offer.candidate.pool, d.chips) for s in services for d in s.deployments)
+    by_jobs = _chips_by_pool((j.pool, j.chips) for j in jobs if j.pool is not None)
+    reference = worth.reference.name
+    today = sum(s.today_chips or 0 for s in services if s.today == reference)
+    missed = misses(scenario, last.outcomes)
+    return Plan(
+        name=scenario.name,
+        inputs_hash=scenario.inputs_hash,
+        seed=scenario.planning.seed,
+        reference_pool=reference,
+        services=services,
+        jobs=jobs,
+        pools=tuple(
+            PoolPlan(
+                pool=pool.name,
+                chip=pool.chip.name,
+                chips=pool.chips,
+                spare=pool.spare,
+                used_by_services=by_services[pool.name],
+                used_by_jobs=by_jobs[pool.name],
+                price=worth.prices[pool.name],
+                shadow_price=use.shadow_price,
+            )
+            for pool, use in zip(scenario.pools, allocation.pools, strict=True)
+        ),
+        status=allocation.status,
+        objective=allocation.objective,
+        bound=allocation.bound,
+        gap=allocation.gap,
+        today_chips=today,
+        training_chips_freed=today - by_services[reference],
+        replayed=True,
+        slos_held=not missed,
+        warnings=(*worth.warnings, *_unknown_today(services), *missed),
+    )
+
+
+def _service_plan(
+    service: Service, scenario: Scenario, book: OfferBook, prices: Mapping[PoolName, float], last: Round
+) -> ServicePlan:
+    load_factor = last.load_factors[service.name]
+    return ServicePlan(
+        service=service.name,
+        deployments=last.deployments[service.name],
+        today=service.today,
+        today_chips=today_chips(service, scenario, book),
+        alternatives=alternatives_of(service, scenario, book, prices, load_factor),
+        refusals=book.refusals[service.name],
+        load_factor=load_factor,
+        outcome=last.outcomes[service.name],
+    )
+
+
+def _chips_by_pool(claims: Iterable[tuple[PoolName, int]]) -> Counter[PoolName]:
+    chips: Counter[PoolName] = Counter()
+    for pool, count in claims:
+        chips[pool] += count
+    return chips
+
+
+def _unknown_today(services: Iterable[ServicePlan]) -> tuple[str, ...]:
+    return tuple(
+        f"service {s.service!r} runs on pool {s.today!r} today but has no offer there within its SLO: "
+        "the chips it takes there are unknown and count as 0"
+        for s in services
+        if s.today is not None and s.today_chips is None
+    )

@@ -1,0 +1,45 @@
+"""The proof of a plan: every service's traffic, replayed on what the plan gives it."""
+
+from collections.abc import Mapping, Sequence
+
+from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.plan import Deployment
+from seedcorn.domain.scenario import Scenario
+from seedcorn.domain.workload import Service
+from seedcorn.replay import ReplicaGroup, replay_groups
+from seedcorn.study.offers import cautious_step_model, planned_traffic
+from seedcorn.units import format_seconds
+
+
+def replay_service(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> Outcome:
+    """The service's trace at its rate with the load margin on top, dealt to deployments by share and
+    within each to the replica with the least outstanding tokens; step models at the planning confidence."""
+    groups = [
+        ReplicaGroup(
+            step_model=cautious_step_model(deployment.offer.candidate, scenario),
+            engine=deployment.offer.candidate.engine,
+            replicas=deployment.replicas,
+            share=deployment.share,
+        )
+        for deployment in deployments
+    ]
+    return replay_groups(groups, planned_traffic(service, scenario), slo=service.slo)
+
+
+def misses(scenario: Scenario, outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
+    """Every objective that a replay missed, and every request refused, in words."""
+    found: list[str] = []
+    for service in scenario.services:
+        outcome = outcomes[service.name]
+        if outcome.refused:
+            found.append(
+                f"service {service.name!r}: {outcome.refused:,} requests are longer than any KV cache"
+            )
+        for objective in service.slo.objectives:
+            got_s = outcome.latency(objective.metric).value_s(objective.statistic)
+            if got_s > objective.bound_s:
+                found.append(
+                    f"service {service.name!r} misses {objective.name} in replay: {format_seconds(got_s)}, "
+                    f"the SLO asks {format_seconds(objective.bound_s)}"
+                )
+    return tuple(found)

@@ -1,0 +1,167 @@
+"""From a scenario document to the values its names stand for: chips, models, traces."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from seedcorn.catalog import find_chip, find_model
+from seedcorn.domain.hardware import Dtype, Pool, PoolName
+from seedcorn.domain.model import ModelSpec
+from seedcorn.domain.scenario import Planning, Scenario
+from seedcorn.domain.workload import EngineSettings, Service, Trace, TrainingJob
+from seedcorn.errors import InputError, SeedcornError
+from seedcorn.perf import active_params, total_params
+from seedcorn.replay import read_trace
+from seedcorn.wire import Located, ScenarioDocument
+from seedcorn.wire.scenario import EngineDocument, PoolDocument, ServiceDocument, TrainingDocument
+
+PREFILL_CHUNKS = (2048, 8192)
+"""``max_num_batched_tokens`` tried where the scenario does not fix it: vLLM's defaults for small and
+large chips. A small chunk keeps TPOT even, a large one lifts throughput."""
+
+PUBLISHED_DTYPES = {
+    "bfloat16": Dtype.BF16,
+    "float16": Dtype.FP16,
+    "float32": Dtype.FP32,
+    "fp8": Dtype.FP8,
+    "int8": Dtype.INT8,
+    "fp4": Dtype.FP4,
+}
+"""Formats that ``config.json`` files name, of which seedcorn serves those."""
+
+
+def resolve(located: Located[ScenarioDocument]) -> Scenario:
+    """The scenario with every name looked up.
+
+    Raises:
+        InputError: A name is unknown or a trace unreadable; placed at its line in the document.
+        Infeasible: A model's shapes are not understood.
+    """
+    document = located.document
+    if document.fleet.stock is not None:
+        raise InputError(
+            "the stock ledger is not built in yet: list the pools", where=located.where("fleet", "stock")
+        )
+    traces: dict[str, Trace] = {}
+    scenario = Scenario(
+        name=document.name,
+        pools=tuple(_pool(located, i, pool) for i, pool in enumerate(document.fleet.pools)),
+        services=tuple(_service(located, i, s, traces) for i, s in enumerate(document.services)),
+        jobs=tuple(_job(located, i, job) for i, job in enumerate(document.training)),
+        planning=_planning(document),
+        reference=None if document.fleet.reference is None else PoolName(document.fleet.reference),
+    )
+    return replace(scenario, inputs_hash=_inputs_hash(located, scenario))
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Give an error that leaves this block its place in the document."""
+    try:
+        yield
+    except SeedcornError as error:
+        raise error.at(where) from None
+
+
+def _pool(located: Located[ScenarioDocument], i: int, pool: PoolDocument) -> Pool:
+    with _placed(located.where("fleet", "pools", i, "chip")):
+        chip = find_chip(located.reference(pool.chip)).chip
+    return Pool(
+        name=PoolName(pool.name),
+        chip=chip,
+        chips=pool.chips,
+        chips_per_node=pool.chips_per_node,
+        network_bytes_per_s=pool.network,
+        spare=pool.spare,
+        price=pool.price,
+    )
+
+
+def _service(
+    located: Located[ScenarioDocument], i: int, service: ServiceDocument, traces: dict[str, Trace]
+) -> Service:
+    with _placed(located.where("services", i, "model")):
+        model = find_model(located.reference(service.model)).model
+        dtypes = service.dtypes or (published_dtype(model),)
+    with _placed(located.where("services", i, "traffic", "trace")):
+        name = located.reference(service.traffic.trace)
+        trace = traces.setdefault(name, read_trace(name))
+    return Service(
+        name=service.name,
+        model=model,
+        trace=trace,
+        rate_per_s=service.traffic.rate_per_s or trace.mean_rate_per_s,
+        slo=service.objectives,
+        dtypes=dtypes,
+        today=None if service.today is None else PoolName(service.today.pool),
+        pools=tuple(PoolName(pool) for pool in service.pools),
+        engines=_engines(service.engine),
+    )
+
+
+def published_dtype(model: ModelSpec) -> Dtype:
+    if model.torch_dtype not in PUBLISHED_DTYPES:
+        raise InputError(
+            f"model {model.name} is published in {model.torch_dtype}, which seedcorn does not serve: "
+            f"give 'dtypes' out of {', '.join(Dtype)}"
+        )
+    return PUBLISHED_DTYPES[model.torch_dtype]
+
+
+def _engines(engine: EngineDocument) -> tuple[EngineSettings, ...]:
+    if "max_num_batched_tokens" in engine.model_fields_set:
+        return (engine.settings,)
+    return tuple(replace(engine.settings, max_num_batched_tokens=chunk) for chunk in PREFILL_CHUNKS)
+
+
+def _job(located: Located[ScenarioDocument], i: int, job: TrainingDocument) -> TrainingJob:
+    model = None
+    params, active = job.params, job.active_params
+    if job.model is not None:
+        with _placed(located.where("training", i, "model")):
+            model = find_model(located.reference(job.model)).model
+            params, active = float(total_params(model)), float(active_params(model))
+    assert params is not None  # the document has one of model and params
+    return TrainingJob(
+        name=job.name,
+        params=params,
+        active_params=params if active is None else active,
+        model=model,
+        tokens=job.tokens,
+        batch_tokens=job.batch_tokens,
+        sequence_length=job.sequence_length,
+        dtype=job.dtype,
+        pools=tuple(PoolName(pool) for pool in job.pools),
+        min_chips=job.chips.min,
+        max_chips=job.chips.max,
+        deadline_s=job.deadline,
+        weight=job.weight,
+    )
+
+
+def _planning(document: ScenarioDocument) -> Planning:
+    planning = document.planning
+    return Planning(
+        gap=planning.gap,
+        time_limit_s=planning.time_limit,
+        confidence=planning.confidence,
+        load_margin=planning.load_margin,
+        idle_value=planning.idle_value,
+        rounds=planning.rounds,
+        seed=planning.seed,
+    )
+
+
+def _inputs_hash(located: Located[ScenarioDocument], scenario: Scenario) -> str:
+    """SHA-256 over the document and all that it resolved to, traces by content."""
+    digest = hashlib.sha256(located.sha256.encode())
+    for pool in scenario.pools:
+        digest.update(repr(pool).encode())
+    for service in scenario.services:
+        digest.update(repr(service.model).encode())
+        for values in (service.trace.arrival_s, service.trace.input_tokens, service.trace.output_tokens):
+            digest.update(values.tobytes())
+    for job in scenario.jobs:
+        digest.update(repr(job).encode())
+    return digest.hexdigest()
