@@ -89,7 +89,13 @@ def replay_requests(
         return replay_dealt(replicas, engine, trace, dealt(trace, capacity_tokens, np.ones(len(replicas))))
     requests, state, gap_counts = _requests(trace), _state(replicas, engine), _no_gaps()
     dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
-    routing.run_least_outstanding(dealt_to, _limits(engine), requests, state, gap_counts)
+    outlook = routing.Outlook(
+        outstanding=np.zeros(len(replicas), dtype=np.int64),
+        step_tokens=np.zeros(len(replicas), dtype=np.int64),
+        tokens_per_s=np.zeros(len(replicas)),
+        until_s=np.zeros(len(replicas)),
+    )
+    routing.run_least_outstanding(dealt_to, _limits(engine), requests, state, outlook, gap_counts)
     return _times(requests, state, gap_counts, dealt_to)
 
 

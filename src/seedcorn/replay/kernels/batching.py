@@ -102,6 +102,12 @@ class Replicas(NamedTuple):
 
 
 @jit
+def last_step(key: int) -> int:
+    """The step in which the sequence of a heap key emits its last token."""
+    return key >> _ID_BITS
+
+
+@jit
 def blocks_held(cached: int, step: int, residues: NDArray[np.int64], shift: int) -> int:
     """KV blocks that the decoding sequences hold: Σ ceil(tokens / block size), from the residues."""
     mask = (1 << shift) - 1
@@ -173,7 +179,7 @@ def preempt_last(i: int, limits: Limits, requests: Requests, replicas: Replicas)
             request = heap[place] & ((1 << _ID_BITS) - 1)
             if request > victim:
                 at, victim = place, request
-        generated = requests.output_tokens[victim] - ((heap[at] >> _ID_BITS) - step + 1)
+        generated = requests.output_tokens[victim] - (last_step(heap[at]) - step + 1)
         cached = requests.input_tokens[victim] + generated - 1
         remove(heap, size, at)
         counters[DECODING] -= 1
@@ -349,7 +355,7 @@ def advance(
         steps = 1
         if tokens == decoding and not preempted:
             growth_s = context_s * decoding
-            steps = (heap[0] >> _ID_BITS) - step + 1
+            steps = last_step(heap[0]) - step + 1
             if decoding * ((steps >> shift) + 1) > free + needed:
                 if not exact:
                     needed = residues[-step & mask]
@@ -368,7 +374,7 @@ def advance(
         cached += decoding * steps
 
         # 5. Who emitted its last token leaves; whose prompt is complete has emitted one and decodes.
-        while decoding > 0 and heap[0] >> _ID_BITS < step:
+        while decoding > 0 and last_step(heap[0]) < step:
             request = heap[0] & ((1 << _ID_BITS) - 1)
             remove(heap, decoding, 0)
             tokens = input_tokens[request] + output_tokens[request] - 1
