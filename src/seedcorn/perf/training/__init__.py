@@ -3,7 +3,13 @@
 from seedcorn.perf.training.effectiveness import checkpoint_interval_s, effectiveness_share
 from seedcorn.perf.training.layout import TrainingParallelism
 from seedcorn.perf.training.rate import TrainingRate, batch_tokens, training_rate
-from seedcorn.perf.training.search import GangOption, best_training, gang_options, relative_speed
+from seedcorn.perf.training.search import (
+    GangOption,
+    best_training,
+    gang_options,
+    relative_speed,
+    speed_per_chip,
+)
 
 __all__ = [
     "GangOption",
@@ -15,5 +21,6 @@ __all__ = [
     "effectiveness_share",
     "gang_options",
     "relative_speed",
+    "speed_per_chip",
     "training_rate",
 ]

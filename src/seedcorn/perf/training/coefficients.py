@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from math import hypot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,34 +14,48 @@ class Coefficients:
 
     Attributes:
         gemm_share: Share of peak that large matrix multiplications reach.
+        power_exponent: How fast ``gemm_share`` grows with the watts a chip has for its peak.
         attention_share: Share of the 16-bit peak that causal attention kernels reach.
         low_precision_share: The same for formats below 16 bits, as a factor on ``gemm_share``.
         expert_share: The same for grouped expert matrices, as a factor on ``gemm_share``.
         elementwise_bytes: Memory traffic of norms, activations and residuals, per layer and unit of
             ``hidden_size``, forward and backward.
+        routed_bytes: The same of permutation and activation, per routed expert of a token.
+        layer_launch_s: Host time to launch one layer of one microbatch, forward and backward.
         tp_exposed_share / ep_exposed_share: Communication time that computation does not hide.
         dp_overlap: Order of the norm that joins computation and data-parallel reduction: 1 adds
             them, infinity hides the shorter.
-        bubble_share: Pipeline bubble left of 1F1B's (pp − 1) / microbatches after interleaving.
+        bubble_factor: Pipeline bubble over that of a perfectly interleaved schedule.
         scale_loss: Time added by each doubling of the nodes: stragglers, congestion, jitter.
         family_log_offsets: ln(efficiency of a chip family against all), shrunk towards 0.
-        log_sigma: Standard deviation of ln(true rate / predicted) for a source never seen, on a
-            family that was measured; ``unseen_log_sigma`` on one that was not.
+        log_sigma: Standard deviation of ln(true rate / predicted) of a dense model on a measured
+            chip family, for a source never seen.
+        moe_log_sigma / unseen_log_sigma: What experts, and a family that was not measured, add to
+            it in quadrature.
     """
 
     gemm_share: float
+    power_exponent: float
     attention_share: float
     low_precision_share: float
     expert_share: float
     elementwise_bytes: float
+    routed_bytes: float
+    layer_launch_s: float
     tp_exposed_share: float
     ep_exposed_share: float
     dp_overlap: float
-    bubble_share: float
+    bubble_factor: float
     scale_loss: float
     log_sigma: float
+    moe_log_sigma: float
     unseen_log_sigma: float
     family_log_offsets: Mapping[str, float]
+
+    def spread(self, *, family: str, is_moe: bool) -> float:
+        """Standard deviation of ln(true rate / predicted)."""
+        unseen = 0.0 if family in self.family_log_offsets else self.unseen_log_sigma
+        return hypot(self.log_sigma, self.moe_log_sigma if is_moe else 0.0, unseen)
 
 
 @cache

@@ -15,8 +15,10 @@ class TrainingParallelism:
 
     Attributes:
         tp / pp / cp / dp: Tensor, pipeline, context and data parallelism.
+        mbs: Sequences of one microbatch.
         fsdp: Weights, gradients and optimizer are all sharded over dp (ZeRO stage 3); otherwise
             only the optimizer is (ZeRO stage 1, Megatron's distributed optimizer).
+        recompute: Activations are recomputed even where memory would hold them all.
     """
 
     tp: int = 1
@@ -24,7 +26,9 @@ class TrainingParallelism:
     cp: int = 1
     dp: int = 1
     ep: int = 1
+    mbs: int = 1
     fsdp: bool = False
+    recompute: bool = False
 
     @property
     def chips(self) -> int:
@@ -32,8 +36,8 @@ class TrainingParallelism:
         return self.tp * self.pp * self.cp * self.dp
 
     def __str__(self) -> str:
-        optional = {"pp": self.pp, "cp": self.cp, "ep": self.ep}
-        parts = [f"tp{self.tp}", *(f"{axis}{size}" for axis, size in optional.items() if size > 1)]
+        sizes = {"tp": self.tp, "pp": self.pp, "cp": self.cp, "ep": self.ep, "mbs": self.mbs}
+        parts = [f"{axis}{size}" for axis, size in sizes.items() if size > 1]
         return "-".join([*parts, f"dp{self.dp}", *(["fsdp"] if self.fsdp else [])])
 
 
@@ -46,7 +50,9 @@ class Layouts:
     cp: Floats
     dp: Floats
     ep: Floats
+    mbs: Floats
     fsdp: NDArray[np.bool_]
+    recompute: NDArray[np.bool_]
 
     @property
     def chips(self) -> Floats:
@@ -65,12 +71,15 @@ class Layouts:
             cp=int(self.cp[i]),
             dp=int(self.dp[i]),
             ep=int(self.ep[i]),
+            mbs=int(self.mbs[i]),
             fsdp=bool(self.fsdp[i]),
+            recompute=bool(self.recompute[i]),
         )
 
 
 def layouts_of(parallelisms: Sequence[TrainingParallelism]) -> Layouts:
     """The same layouts, side by side."""
-    sizes = np.array([[p.tp, p.pp, p.cp, p.dp, p.ep] for p in parallelisms], dtype=np.float64)
-    tp, pp, cp, dp, ep = sizes.T
-    return Layouts(tp=tp, pp=pp, cp=cp, dp=dp, ep=ep, fsdp=np.array([p.fsdp for p in parallelisms]))
+    sizes = np.array([[p.tp, p.pp, p.cp, p.dp, p.ep, p.mbs] for p in parallelisms], dtype=np.float64)
+    tp, pp, cp, dp, ep, mbs = sizes.T
+    fsdp, recompute = np.array([[p.fsdp, p.recompute] for p in parallelisms]).T
+    return Layouts(tp=tp, pp=pp, cp=cp, dp=dp, ep=ep, mbs=mbs, fsdp=fsdp, recompute=recompute)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import exp
+from statistics import NormalDist
 
 from seedcorn.domain.hardware import Pool
 from seedcorn.domain.offer import Evidence
@@ -45,6 +47,10 @@ class TrainingRate:
     def sustained_tokens_per_s(self) -> float:
         """Tokens per second of wall-clock time."""
         return self.tokens_per_s * self.effectiveness_share
+
+    def tokens_per_s_at(self, probability: float) -> float:
+        """The rate that the true one stays below with ``probability``: 0.05 and 0.95 bound the 90 % interval."""
+        return self.tokens_per_s * exp(NormalDist().inv_cdf(probability) * self.log_sigma)
 
     @property
     def binds(self) -> str:
@@ -91,7 +97,7 @@ class Question:
             flop_per_s_per_chip=flop_per_s,
             mfu=flop_per_s / self.facts.flop_per_s,
             effectiveness_share=effectiveness_share(parallelism.chips),
-            log_sigma=self.fitted.log_sigma if is_measured else self.fitted.unseen_log_sigma,
+            log_sigma=self.fitted.spread(family=self.facts.family, is_moe=self.shape.num_experts > 0),
             evidence=Evidence.CALIBRATED if is_measured else Evidence.DATASHEET,
             shares={
                 f.name.removesuffix("_s"): float(getattr(terms, f.name)[0]) / total_s for f in fields(terms)
@@ -128,7 +134,7 @@ def batch_tokens(job: TrainingJob) -> float:
         return max(job.batch_tokens, float(job.sequence_length))
     tokens = job.tokens or 20 * job.active_params
     compute_flop = 6 * job.active_params * tokens
-    return max(0.2920 * compute_flop**0.3271, float(job.sequence_length))
+    return max(0.2920 * float(compute_flop**0.3271), float(job.sequence_length))
 
 
 def training_rate(

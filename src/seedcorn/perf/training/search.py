@@ -1,6 +1,8 @@
 """The best layout for a number of chips, the ladder of gangs a job may take, and what a chip is worth."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 
 import numpy as np
 
@@ -16,6 +18,8 @@ TP_SIZES = (1, 2, 4, 8)
 PP_SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64)
 CP_SIZES = (1, 2, 4, 8, 16)
 EP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+MBS_SIZES = (1, 2, 4, 8, 16)
+MICROBATCH_TOKENS = 32768
 SEQUENCE_PER_CP = 8192  # a context-parallel rank never gets less: Llama 3 cut 131,072 tokens by 16
 
 # Steps of the ladder between the smallest and the largest gang.
@@ -46,10 +50,7 @@ def best_training(job: TrainingJob, pool: Pool, chips: int) -> TrainingRate:
     """
     question = resolve(job, pool)
     check_network(question, chips)
-    rates = _best_rates(question, [chips])
-    if not rates:
-        raise _fits_nowhere(question, chips)
-    return rates[0]
+    return question.rate(best_layout(question, chips))
 
 
 def gang_options(job: TrainingJob, pool: Pool) -> tuple[GangOption, ...]:
@@ -64,7 +65,7 @@ def gang_options(job: TrainingJob, pool: Pool) -> tuple[GangOption, ...]:
     counts = _ladder(job, pool)
     check_network(question, counts[-1])
     options: list[GangOption] = []
-    for rate in _best_rates(question, counts):
+    for rate in map(question.rate, _best_layouts(question, counts)):
         too_few = job.min_chips is not None and rate.chips < job.min_chips
         if too_few or (options and rate.sustained_tokens_per_s <= options[-1].tokens_per_s):
             continue
@@ -82,24 +83,29 @@ def gang_options(job: TrainingJob, pool: Pool) -> tuple[GangOption, ...]:
 
 
 def relative_speed(job: TrainingJob, pool: Pool, reference: Pool) -> float:
-    """Tokens/s per chip of ``pool`` over those of ``reference``, each at moderate scale; 0 where ``job`` does not run.
-
-    Moderate scale is ``COMPARED_CHIPS``, or the whole pool if it is smaller, or the smallest power
-    of two more that fits.
+    """``speed_per_chip`` of ``pool`` over that of ``reference``; 0 where ``job`` does not run.
 
     Raises:
         Infeasible: The job does not run on the reference itself.
         UnknownFact: Either lacks a fact.
     """
-    theirs = _speed_per_chip(job, reference)
+    theirs = speed_per_chip(job, reference)
     if theirs == 0:
         raise Infeasible(
             f"job {job.name!r} does not train on reference pool {reference.name}: name another reference"
         )
-    return _speed_per_chip(job, pool) / theirs
+    return speed_per_chip(job, pool) / theirs
 
 
-def _speed_per_chip(job: TrainingJob, pool: Pool) -> float:
+def speed_per_chip(job: TrainingJob, pool: Pool) -> float:
+    """Tokens/s of one chip of ``pool`` at moderate scale; 0 where ``job`` does not run.
+
+    Moderate scale is ``COMPARED_CHIPS``, or the whole pool if it is smaller, or the smallest power
+    of two more that fits.
+
+    Raises:
+        UnknownFact: The chip or the pool lacks a fact.
+    """
     chips = min(pool.usable_chips, COMPARED_CHIPS)
     while chips <= pool.usable_chips:
         try:
@@ -131,17 +137,25 @@ def _ladder(job: TrainingJob, pool: Pool) -> list[int]:
     return [int(nodes) * node for nodes in np.unique(np.round(steps))]
 
 
-def _best_rates(question: Question, counts: list[int]) -> list[TrainingRate]:
-    """The fastest layout of each count that has one. Counts must increase."""
+def best_layout(question: Question, chips: int) -> TrainingParallelism:
+    """The fastest layout for at most ``chips`` chips.
+
+    Raises:
+        DoesNotFit: There is none.
+    """
+    layouts = _best_layouts(question, [chips])
+    if not layouts:
+        raise _fits_nowhere(question, chips)
+    return layouts[0]
+
+
+def _best_layouts(question: Question, counts: list[int]) -> list[TrainingParallelism]:
+    """The fastest layout of each count that has one."""
     layouts = _layouts(question, counts)
     speed = _tokens_per_s(question, layouts).reshape(len(counts), -1)
     per_count = speed.shape[1]
     best = np.argmax(speed, axis=1)
-    return [
-        question.rate(layouts[i * per_count + int(best[i])])
-        for i in range(len(counts))
-        if speed[i, best[i]] > 0
-    ]
+    return [layouts[i * per_count + int(best[i])] for i in range(len(counts)) if speed[i, best[i]] > 0]
 
 
 def _tokens_per_s(question: Question, layouts: Layouts) -> Floats:
@@ -154,21 +168,38 @@ def _tokens_per_s(question: Question, layouts: Layouts) -> Floats:
 
 def _layouts(question: Question, counts: list[int]) -> Layouts:
     """Every layout worth trying, count by count: (num_counts · layouts per count,), dp 0 where there is none."""
-    shape, step = question.shape, question.step
-    sizes = [
-        [size for size in TP_SIZES if size <= question.pool.chips_per_node],
-        [size for size in PP_SIZES if size <= shape.num_hidden_layers],
-        [size for size in CP_SIZES if size == 1 or size * SEQUENCE_PER_CP <= step.sequence_length],
-        [size for size in EP_SIZES if size <= max(1, shape.num_experts)],
-        [False, True],
-    ]
-    grid = np.stack(np.meshgrid(counts, *sizes, indexing="ij")).reshape(6, -1).astype(np.float64)
-    chips, tp, pp, cp, ep, fsdp = grid
-    replicas = np.minimum(chips // (tp * pp * cp), step.batch_tokens // step.sequence_length)
+    batch, sequence = question.step.batch_tokens, question.step.sequence_length
+    tp, pp, cp, ep, mbs, fsdp = _axes(
+        question.pool.chips_per_node, question.shape.num_hidden_layers, question.shape.num_experts, sequence
+    )
+    chips = np.array(counts, dtype=np.float64)[:, np.newaxis]
+    replicas = np.minimum(chips // (tp * pp * cp), batch // (sequence * mbs))
     block = ep / np.gcd(ep.astype(np.int64), (tp * cp).astype(np.int64))
     dp = replicas // block * block
-    is_fsdp = fsdp > 0
-    return Layouts(tp=tp, pp=pp, cp=cp, dp=np.where(is_fsdp & (pp > 1), 0.0, dp), ep=ep, fsdp=is_fsdp)
+    return Layouts(
+        dp=dp.ravel(),
+        fsdp=np.tile(fsdp > 0, len(counts)),
+        recompute=np.zeros(len(counts) * fsdp.shape[0], dtype=np.bool_),
+        **{
+            axis: np.tile(sizes, len(counts))
+            for axis, sizes in zip(("tp", "pp", "cp", "ep", "mbs"), (tp, pp, cp, ep, mbs), strict=True)
+        },
+    )
+
+
+@lru_cache(maxsize=256)
+def _axes(node: int, layers: int, experts: int, sequence: int) -> tuple[Floats, ...]:
+    """Sizes of tp, pp, cp, ep, mbs and fsdp (0 or 1), one layout per element."""
+    rows = product(
+        [size for size in TP_SIZES if size <= node],
+        [size for size in PP_SIZES if size <= layers],
+        [size for size in CP_SIZES if size == 1 or size * SEQUENCE_PER_CP <= sequence],
+        [size for size in EP_SIZES if size <= max(1, experts)],
+        [size for size in MBS_SIZES if size == 1 or size * sequence <= MICROBATCH_TOKENS],
+        (0, 1),
+    )
+    valid = [row for row in rows if not (row[-1] and row[1] > 1)]
+    return tuple(np.array(valid, dtype=np.float64).T)
 
 
 def _fits_nowhere(question: Question, chips: int) -> DoesNotFit:

@@ -12,6 +12,7 @@ WIDTH_PER_LAYER = 128
 PARAMS_PER_LAYER = 12  # times hidden_size²: attention 4, feed-forward 8
 EXPERTS_PER_TOKEN = 8
 EXPERT_SHARE = 0.6
+VOCAB_SIZE = 128256  # Llama 3's; published ones run from 32,000 to 256,000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class TrainingShape:
     Attributes:
         attention_width: Query heads times the mean of their query-key and value dimensions:
             ``hidden_size`` in most dense models.
+        head_params: Parameters of the output head, which the last pipeline stage computes.
         expert_params: Parameters of all routed experts; 0 for a dense model.
         moe_layers: Layers with routed experts.
     """
@@ -30,6 +32,7 @@ class TrainingShape:
     num_hidden_layers: int
     hidden_size: int
     attention_width: float
+    head_params: float
     num_experts: int = 0
     num_experts_per_tok: int = 0
     moe_layers: int = 0
@@ -69,6 +72,7 @@ def _shape_of_model(model: ModelSpec, params: float, active_params: float) -> Tr
         num_hidden_layers=model.num_hidden_layers,
         hidden_size=model.hidden_size,
         attention_width=model.num_attention_heads * (query_key_dim + value_dim) / 2,
+        head_params=float(model.vocab_size * model.hidden_size),
         num_experts=model.num_experts,
         num_experts_per_tok=model.num_experts_per_tok,
         moe_layers=moe_layers,
@@ -88,6 +92,7 @@ def _shape_of_counts(params: float, active_params: float) -> TrainingShape:
         num_hidden_layers=num_hidden_layers,
         hidden_size=hidden_size,
         attention_width=hidden_size,
+        head_params=min(float(VOCAB_SIZE * hidden_size), active_params / 2),
         num_experts=round(EXPERTS_PER_TOKEN * expert_params / (EXPERT_SHARE * active_params))
         if is_moe
         else 0,

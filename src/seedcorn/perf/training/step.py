@@ -6,7 +6,7 @@ growth.
 
 ::
 
-    compute  = GEMM + attention + elementwise + weight traffic + recomputation
+    compute  = GEMM + attention + elementwise + weight traffic + launches + recomputation
     time     = ‖ compute + exposed tp + exposed ep , dp ‖ · (1 + bubble) · (1 + scale loss)
 """
 
@@ -22,9 +22,8 @@ from seedcorn.perf.training.layout import Floats, Layouts
 from seedcorn.perf.training.memory import USABLE_SHARE, params_per_chip, training_memory
 from seedcorn.perf.training.shape import TrainingShape
 
-# A microbatch is one sequence, or as many short ones as reach this: below it, GEMMs of 16-bit
-# weights leave the compute-bound side of every roofline in the catalogue.
-MICROBATCH_TOKENS = 4096
+# Watts per 16-bit FLOP/s of the H100, and of the chips with the least and the most that were measured.
+H100_WATTS, LEAST_WATTS, MOST_WATTS = 700 / 989.5e12, 1000 / 2250e12, 400 / 312e12
 
 TRAINING_DTYPES = (Dtype.BF16, Dtype.FP16, Dtype.FP8, Dtype.FP4)
 
@@ -34,6 +33,9 @@ WEIGHT_TRAFFIC_BYTES = 3 * BF16_BYTES + 8
 # Megatron with sequence parallelism: 4 all-gathers and 4 reduce-scatters of the activations per
 # layer, forward and backward (arXiv:2205.05198, section 4.2.2).
 TP_COLLECTIVES = 8
+# Chunks of the interleaved schedule that published runs use: 8 in Llama 3 405B (126 layers over 16 stages),
+# 4 to 8 in most of Megatron-Bridge's.
+MOST_CHUNKS = 8
 # Dispatch and combine, forward and backward.
 EP_EXCHANGES = 4
 # Per parameter: 32-bit gradients reduced once, 16-bit weights gathered once; ZeRO-3 gathers
@@ -46,6 +48,7 @@ class Facts:
     """What of a pool the step needs, none of it unknown.
 
     Attributes:
+        watts_per_flop_per_s: Board power over 16-bit peak; ``None`` if unpublished.
         flop_per_s: Peak in the job's format; ``attention_flop_per_s`` in 16 bits.
         link_bytes_per_s: The scale-up link where it joins all chips of a node, else the host interface.
         domain: Chips that ``link_bytes_per_s`` joins.
@@ -53,6 +56,7 @@ class Facts:
     """
 
     family: str
+    watts_per_flop_per_s: float | None
     memory_bytes: float
     memory_bytes_per_s: float
     flop_per_s: float
@@ -78,6 +82,7 @@ def training_facts(pool: Pool, dtype: Dtype) -> Facts:
     link_bytes_per_s = chip.link_bytes_per_s if is_linked else chip.host_bytes_per_s
     return Facts(
         family=chip.family,
+        watts_per_flop_per_s=chip.tdp_w / sixteen_bit if chip.tdp_w else None,
         memory_bytes=_known(chip, "memory size", chip.memory_bytes),
         memory_bytes_per_s=_known(chip, "memory bandwidth", chip.memory_bytes_per_s),
         flop_per_s=flop_per_s,
@@ -105,13 +110,14 @@ class StepTerms:
 
     Attributes:
         reduce_s: What data-parallel communication adds to the terms above it.
-        bubble_s: Pipeline bubble; ``scale_s``: stragglers and congestion of many nodes.
+        bubble_s: Pipeline bubble and uneven stages; ``scale_s``: stragglers and congestion of many nodes.
     """
 
     gemm_s: Floats
     attention_s: Floats
     elementwise_s: Floats
     weights_s: Floats
+    launch_s: Floats
     recompute_s: Floats
     tp_s: Floats
     ep_s: Floats
@@ -134,13 +140,11 @@ class StepShape:
 
     def microbatch_tokens(self, layouts: Layouts) -> Floats:
         """Tokens a context-parallel group takes at once. Shape: (num_layouts,)."""
-        sequences = np.ceil(MICROBATCH_TOKENS / self.sequence_length)
-        most = np.maximum(1.0, self.batch_tokens / (layouts.dp * self.sequence_length))
-        return np.minimum(sequences, most) * self.sequence_length
+        return layouts.mbs * self.sequence_length
 
     def feeds(self, layouts: Layouts) -> NDArray[np.bool_]:
-        """Whether every replica gets a sequence. Shape: (num_layouts,)."""
-        return layouts.dp * self.sequence_length <= self.batch_tokens
+        """Whether every replica gets a microbatch. Shape: (num_layouts,)."""
+        return layouts.dp * self.microbatch_tokens(layouts) <= self.batch_tokens
 
 
 def step_terms(
@@ -157,20 +161,21 @@ def step_terms(
         * shape.attention_flop_per_token(step.sequence_length)
         / (facts.attention_flop_per_s * fitted.attention_share * family)
     )
-    elementwise = ones * fitted.elementwise_bytes * _elements(shape) / (facts.memory_bytes_per_s * family)
+    elementwise = ones * _elementwise_bytes(shape, fitted) / (facts.memory_bytes_per_s * family)
     weights = _weight_traffic_s(shape, facts, layouts, microbatch)
+    launch = fitted.layer_launch_s * shape.num_hidden_layers * layouts.tp * layouts.cp / microbatch
     tp = fitted.tp_exposed_share * _tensor_s(shape, facts, layouts)
     ep = fitted.ep_exposed_share * _expert_s(shape, facts, layouts)
 
-    memory = training_memory(shape, layouts, microbatch_tokens=microbatch)
-    keeps_all = memory.states_bytes + memory.activations_bytes <= USABLE_SHARE * facts.memory_bytes
-    recompute = np.where(keeps_all, 0.0, (gemm + attention + elementwise + tp + ep) / 3)
+    recomputed = np.where(layouts.recompute, 1.0, _recomputed_share(shape, facts, layouts, microbatch))
+    recompute = recomputed * (gemm + attention + elementwise + launch + tp + ep) / 3
 
-    busy = gemm + attention + elementwise + weights + recompute + tp + ep
+    busy = gemm + attention + elementwise + weights + launch + recompute + tp + ep
     order = fitted.dp_overlap
     with_reduce = (busy**order + _reduce_s(shape, facts, layouts, step, microbatch) ** order) ** (1 / order)
     microbatches = np.maximum(1.0, step.batch_tokens / (layouts.dp * microbatch))
-    bubble = with_reduce * fitted.bubble_share * (layouts.pp - 1) / microbatches
+    idle = fitted.bubble_factor * (layouts.pp - 1) / (microbatches * _interleaving(shape, layouts))
+    bubble = with_reduce * (_slowest_stage(shape, layouts) * (1 + idle) - 1)
     scale = (
         (with_reduce + bubble) * fitted.scale_loss * np.log2(np.maximum(1.0, layouts.chips / facts.domain))
     )
@@ -179,6 +184,7 @@ def step_terms(
         attention_s=attention,
         elementwise_s=elementwise,
         weights_s=weights,
+        launch_s=launch,
         recompute_s=recompute,
         tp_s=tp,
         ep_s=ep,
@@ -190,16 +196,30 @@ def step_terms(
 
 def _gemm_s(shape: TrainingShape, facts: Facts, dtype: Dtype, fitted: Coefficients) -> float:
     """Weights: routed experts run as grouped GEMMs, the rest as large ones."""
-    share = fitted.gemm_share * (fitted.low_precision_share if dtype.bytes_per_element < BF16_BYTES else 1.0)
+    share = fitted.gemm_share * _power_factor(facts, fitted)
+    share *= fitted.low_precision_share if dtype.bytes_per_element < BF16_BYTES else 1.0
     active_experts = shape.expert_params * shape.num_experts_per_tok / max(1, shape.num_experts)
     expert_flop = min(6 * active_experts, shape.weight_flop_per_token)
     dense_flop = shape.weight_flop_per_token - expert_flop
-    return (dense_flop + expert_flop / fitted.expert_share) / (facts.flop_per_s * share)
+    return (dense_flop + expert_flop / fitted.expert_share) / (facts.flop_per_s * min(share, 1.0))
 
 
-def _elements(shape: TrainingShape) -> float:
-    """Hidden elements that pass norms and activations: every layer once, and once per routed expert of a token."""
-    return shape.hidden_size * (shape.num_hidden_layers + shape.moe_layers * shape.num_experts_per_tok / 2)
+def _power_factor(facts: Facts, fitted: Coefficients) -> float:
+    """How much a chip's power budget for its peak lifts or lowers the clocks it sustains, against an H100's.
+
+    Sustained matrix rates follow the board's power: the A100 has 1.28 W a TFLOP/s, the H100 0.71, the
+    B200 0.44. Outside what was measured the ends hold; 1 where the power is unpublished.
+    """
+    if facts.watts_per_flop_per_s is None:
+        return 1.0
+    budget = min(max(facts.watts_per_flop_per_s, LEAST_WATTS), MOST_WATTS)
+    return float((budget / H100_WATTS) ** fitted.power_exponent)
+
+
+def _elementwise_bytes(shape: TrainingShape, fitted: Coefficients) -> float:
+    """Memory traffic of a token besides weights: every layer once, and once per routed expert it passes."""
+    routed = fitted.routed_bytes * shape.moe_layers * shape.num_experts_per_tok
+    return shape.hidden_size * (fitted.elementwise_bytes * shape.num_hidden_layers + routed)
 
 
 def _weight_traffic_s(shape: TrainingShape, facts: Facts, layouts: Layouts, microbatch: Floats) -> Floats:
@@ -216,15 +236,37 @@ def _tensor_s(shape: TrainingShape, facts: Facts, layouts: Layouts) -> Floats:
     return gathered_bytes * (layouts.tp - 1) / facts.link_bytes_per_s
 
 
+def _recomputed_share(shape: TrainingShape, facts: Facts, layouts: Layouts, microbatch: Floats) -> Floats:
+    """Share of the layers whose forward pass must run twice for the activations to fit; 1 at most."""
+    memory = training_memory(shape, layouts, microbatch_tokens=microbatch)
+    excess = memory.states_bytes + memory.activations_bytes - USABLE_SHARE * facts.memory_bytes
+    return np.clip(excess / (memory.activations_bytes - memory.recomputed_bytes), 0.0, 1.0)
+
+
 def _expert_s(shape: TrainingShape, facts: Facts, layouts: Layouts) -> Floats:
-    """Each token goes to its experts and back; what leaves the scale-up domain takes the network."""
-    routed_bytes = (
-        EP_EXCHANGES * BF16_BYTES * shape.hidden_size * shape.moe_layers * shape.num_experts_per_tok
-    )
-    remote_share = np.maximum(0.0, 1 - facts.domain / layouts.ep)
-    local_share = np.maximum(0.0, 1 - 1 / layouts.ep - remote_share)
+    """Each token goes to its experts and back: once over the network to every domain that holds some
+    (arXiv:2412.19437, section 3.2.2), then over the links to each."""
+    chosen = shape.num_experts_per_tok
+    exchanged_bytes = EP_EXCHANGES * BF16_BYTES * shape.hidden_size * shape.moe_layers
+    domains = np.maximum(1.0, layouts.ep / facts.domain)
+    remote_copies = (domains - 1) * (1 - (1 - 1 / domains) ** chosen)
+    local_copies = chosen * (1 - 1 / layouts.ep)
     network = facts.network_bytes_per_s or np.inf
-    return routed_bytes * (local_share / facts.link_bytes_per_s + remote_share / network)
+    return exchanged_bytes * (local_copies / facts.link_bytes_per_s + remote_copies / network)
+
+
+def _slowest_stage(shape: TrainingShape, layouts: Layouts) -> Floats:
+    """Work of the fullest pipeline stage over the mean one: layers split evenly, rounded up, and the last
+    stage computes the output head as well (the default split of Megatron-LM)."""
+    head_layers = shape.head_params * shape.num_hidden_layers / (shape.active_params - shape.head_params)
+    fullest: Floats = np.ceil(shape.num_hidden_layers / layouts.pp) + head_layers
+    return np.where(layouts.pp > 1, fullest * layouts.pp / (shape.num_hidden_layers + head_layers), 1.0)
+
+
+def _interleaving(shape: TrainingShape, layouts: Layouts) -> Floats:
+    """Model chunks a chip holds in the interleaved schedule, which divides the bubble by it
+    (arXiv:2104.04473, section 2.2.2): every layer its own chunk, up to ``MOST_CHUNKS``."""
+    return np.clip(shape.num_hidden_layers // layouts.pp, 1, MOST_CHUNKS)
 
 
 def _reduce_s(
@@ -236,7 +278,9 @@ def _reduce_s(
     chips_in_node = np.maximum(1.0, np.minimum(replicas, facts.domain // layouts.tp))
     network = (facts.network_bytes_per_s or np.inf) * chips_in_node
     spans_nodes = replicas * layouts.tp > facts.domain
-    bandwidth = np.where(spans_nodes, np.minimum(network, facts.link_bytes_per_s), facts.link_bytes_per_s)
+    bandwidth: Floats = np.where(
+        spans_nodes, np.minimum(network, facts.link_bytes_per_s), facts.link_bytes_per_s
+    )
     moved = DP_BYTES * (dense * (1 - 1 / replicas) + experts * (1 - 1 / layouts.expert_replicas))
-    tokens = np.where(layouts.fsdp, microbatch, step.batch_tokens / layouts.dp)
+    tokens: Floats = np.where(layouts.fsdp, microbatch, step.batch_tokens / layouts.dp)
     return moved * layouts.tp * layouts.pp * layouts.cp / (bandwidth * tokens)

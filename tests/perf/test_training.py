@@ -1,0 +1,286 @@
+"""Training throughput: laws, published runs that were not fitted on, memory counts from the literature."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedcorn.catalog import find_chip, find_model
+from seedcorn.domain.hardware import Dtype, Pool, PoolName
+from seedcorn.domain.offer import Evidence
+from seedcorn.domain.workload import TrainingJob
+from seedcorn.errors import DoesNotFit, Infeasible, UnknownFact, Unsupported
+from seedcorn.perf.training import (
+    TrainingParallelism,
+    best_training,
+    checkpoint_interval_s,
+    effectiveness_share,
+    gang_options,
+    relative_speed,
+    training_rate,
+)
+from seedcorn.perf.training.effectiveness import CHECKPOINT_STALL_S, CHIP_MTBF_S
+from seedcorn.perf.training.layout import layouts_of
+from seedcorn.perf.training.memory import training_memory
+from seedcorn.perf.training.shape import training_shape
+
+GBPS_400 = 50e9
+
+
+def a_pool(chip="nvidia-h100-sxm", chips=1024, chips_per_node=8, network_bytes_per_s=GBPS_400):
+    return Pool(
+        name=PoolName(chip),
+        chip=find_chip(chip).chip,
+        chips=chips,
+        chips_per_node=chips_per_node,
+        network_bytes_per_s=network_bytes_per_s,
+    )
+
+
+def a_job(params=8e9, active_params=None, **facts):
+    return TrainingJob(name="next", params=params, active_params=active_params or params, **facts)
+
+
+# --- laws --------------------------------------------------------------------------------------
+
+layouts = st.builds(
+    TrainingParallelism,
+    tp=st.sampled_from([1, 2, 4, 8]),
+    pp=st.sampled_from([1, 2, 4, 8]),
+    dp=st.integers(1, 64),
+    mbs=st.sampled_from([1, 2]),
+)
+jobs = st.builds(
+    a_job,
+    params=st.floats(1e9, 4e9),
+    batch_tokens=st.just(4096.0 * 1024),
+    dtype=st.sampled_from([Dtype.BF16, Dtype.FP8]),
+)
+
+
+@given(jobs, layouts)
+def test_no_gang_exceeds_the_peak_and_its_time_is_accounted_for(job, parallelism):
+    rate = training_rate(job, a_pool("nvidia-h200-sxm"), parallelism)
+
+    assert 0 < rate.mfu < 1
+    assert sum(rate.shares.values()) == pytest.approx(1)
+    assert all(share >= 0 for share in rate.shares.values())
+    assert rate.tokens_per_s_at(0.05) < rate.tokens_per_s < rate.tokens_per_s_at(0.95)
+
+
+@given(jobs, layouts, st.floats(1, 10))
+def test_a_faster_network_or_memory_never_slows_training(job, parallelism, times):
+    pool = a_pool("nvidia-h200-sxm")
+    faster_network = replace(pool, network_bytes_per_s=times * GBPS_400)
+    faster_memory = replace(
+        pool, chip=replace(pool.chip, memory_bytes_per_s=times * pool.chip.memory_bytes_per_s)
+    )
+    today = training_rate(job, pool, parallelism).tokens_per_s
+
+    assert training_rate(job, faster_network, parallelism).tokens_per_s >= today
+    assert training_rate(job, faster_memory, parallelism).tokens_per_s >= today
+
+
+@given(jobs, layouts)
+def test_a_second_set_of_replicas_never_speeds_up_each_chip(job, parallelism):
+    pool = a_pool("nvidia-h200-sxm", chips=8192)  # memory never binds here: more dp frees none that matters
+    one = training_rate(job, pool, parallelism)
+    two = training_rate(job, pool, replace(parallelism, dp=2 * parallelism.dp))
+
+    assert two.tokens_per_s / two.chips <= one.tokens_per_s / one.chips * (1 + 1e-12)
+
+
+def test_longer_sequences_train_fewer_tokens_in_a_second():
+    rates = [
+        best_training(a_job(sequence_length=length, tokens=2e12), a_pool(), 64).tokens_per_s
+        for length in (2048, 8192, 32768, 131072)
+    ]
+
+    assert rates == sorted(rates, reverse=True)
+
+
+# --- published runs that are not among the fitted ones -----------------------------------------
+
+PUBLISHED = {
+    # DeepSeek-V3: 180,000 H800 hours per 10¹² tokens, fp8, 2,048 chips, 15,360 sequences of 4,096
+    # (arXiv:2412.19437, sections 1 and 4.2).
+    "deepseek-v3": (
+        a_job(
+            671e9,
+            37e9,
+            model=find_model("deepseek-ai/DeepSeek-V3").model,
+            batch_tokens=15360 * 4096,
+            dtype=Dtype.FP8,
+        ),
+        a_pool("nvidia-h800-sxm", 2048),
+        2048,
+        1e12 / (180e3 * 3600),
+    ),
+    # Llama 2 70B: 1,720,320 A100 hours for 2·10¹² tokens, batch 4·10⁶ tokens (arXiv:2307.09288, table 2
+    # and section 2.2); 2,000 chips is the order of its clusters.
+    "llama-2-70b": (
+        a_job(69e9, batch_tokens=4e6),
+        a_pool("nvidia-a100-sxm4-80gb", 2048, network_bytes_per_s=25e9),
+        2048,
+        2e12 / (1720320 * 3600),
+    ),
+    # OPT-175B: 147 TFLOP/s on 992 A100, batch 2·10⁶ tokens (arXiv:2205.01068, section 2.4).
+    "opt-175b": (
+        a_job(175e9, sequence_length=2048, batch_tokens=2e6),
+        a_pool("nvidia-a100-sxm4-80gb", 992, network_bytes_per_s=25e9),
+        992,
+        147e12 / (6 * 175e9),
+    ),
+}
+
+
+@pytest.mark.parametrize("run", PUBLISHED)
+def test_runs_nobody_fitted_lie_in_the_90_percent_interval(run):
+    job, pool, chips, tokens_per_s_per_chip = PUBLISHED[run]
+
+    rate = best_training(job, pool, chips)
+
+    assert rate.tokens_per_s_at(0.05) <= tokens_per_s_per_chip * chips <= rate.tokens_per_s_at(0.95)
+
+
+def test_llama_3_405b_reaches_what_its_paper_says_on_16384_h100():
+    # 400 TFLOP/s a chip, tp 8, pp 16, dp 128, 16·10⁶ tokens a batch (arXiv:2407.21783, table 4).
+    job = a_job(
+        405e9,
+        model=find_model("meta-llama/Llama-3.1-405B").model,
+        sequence_length=8192,
+        batch_tokens=2048 * 8192,
+    )
+
+    rate = training_rate(job, a_pool(chips=16384), TrainingParallelism(tp=8, pp=16, dp=128))
+
+    attention = training_shape(job).attention_flop_per_token(8192) / training_shape(job).weight_flop_per_token
+    assert rate.flop_per_s_per_chip * (1 + attention) == pytest.approx(400e12, rel=0.1)
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def states_gb(parallelism, params=7.5e9):
+    shape = training_shape(a_job(params))
+    tokens = layouts_of([parallelism]).mbs * 0
+    return (
+        float(training_memory(shape, layouts_of([parallelism]), microbatch_tokens=tokens).states_bytes[0])
+        / 1e9
+    )
+
+
+def test_optimizer_states_are_sharded_as_megatron_says():
+    # 18 bytes a parameter, 6 + 12/dp with the distributed optimizer (Megatron-LM, docs of dist_optimizer).
+    assert states_gb(TrainingParallelism()) == pytest.approx(18 * 7.5)
+    assert states_gb(TrainingParallelism(dp=64)) == pytest.approx((6 + 12 / 64) * 7.5)
+    assert states_gb(TrainingParallelism(tp=4, pp=2, dp=8)) == pytest.approx((6 + 12 / 8) * 7.5 / 8)
+
+
+def test_a_7b_model_with_adam_needs_two_80_gb_chips():
+    with pytest.raises(DoesNotFit):
+        best_training(a_job(6.7e9), a_pool(), 1)
+
+    assert best_training(a_job(6.7e9), a_pool(), 2).chips == 2
+
+
+def test_a_gang_that_is_too_small_names_the_smallest_that_fits():
+    with pytest.raises(DoesNotFit, match=r"smallest gang that fits has (\d+) chips") as caught:
+        best_training(a_job(405e9), a_pool(), 32)
+
+    smallest = int(str(caught.value).split("gang that fits has ")[1].split()[0])
+    assert caught.value.needed_bytes > caught.value.available_bytes
+    assert best_training(a_job(405e9), a_pool(), smallest).chips <= smallest
+    with pytest.raises(DoesNotFit):
+        best_training(a_job(405e9), a_pool(), smallest - 8)
+
+
+# --- gangs -------------------------------------------------------------------------------------
+
+
+def test_gangs_come_in_whole_nodes_within_the_bounds_and_each_is_faster_than_the_last():
+    job = a_job(70e9, min_chips=128, max_chips=900, tokens=15e12, sequence_length=8192)
+
+    options = gang_options(job, a_pool())
+
+    assert len(options) > 10
+    assert all(128 <= option.chips <= 896 for option in options)
+    assert all(option.parallelism.chips == option.chips for option in options)
+    speeds = [option.tokens_per_s for option in options]
+    assert speeds == sorted(set(speeds))
+    assert [option.chips for option in options] == sorted({option.chips for option in options})
+
+
+def test_the_best_layout_beats_every_other_layout_of_its_size():
+    job, pool = a_job(3e9, tokens=2e12), a_pool()
+    best = best_training(job, pool, 64)
+
+    for tp in (1, 2, 4, 8):
+        for pp in (1, 2, 4):
+            rate = training_rate(job, pool, TrainingParallelism(tp=tp, pp=pp, dp=64 // (tp * pp)))
+            assert rate.tokens_per_s <= best.tokens_per_s
+
+
+def test_bounds_that_leave_no_whole_node_are_refused():
+    with pytest.raises(Infeasible, match="whole nodes of 8"):
+        gang_options(a_job(min_chips=2000), a_pool())
+
+
+# --- what a chip is worth ----------------------------------------------------------------------
+
+
+def test_a_chip_is_worth_what_it_trains():
+    job = a_job(70e9, tokens=15e12, sequence_length=8192)
+    h800 = a_pool("nvidia-h800-sxm")
+    peak_share = 148 / 989.5  # of the H20: compute-bound work keeps to it, its power and bandwidth help
+
+    assert relative_speed(job, h800, h800) == 1
+    assert peak_share < relative_speed(job, a_pool("nvidia-h20-96gb"), h800) < 2 * peak_share
+    assert relative_speed(job, a_pool("nvidia-a10", 2048, 1, 3.125e9), h800) < 125 / 989.5 * 1.5
+
+
+def test_chips_without_the_format_are_worth_nothing_and_say_so():
+    v100 = a_pool("nvidia-v100-sxm2-32gb", network_bytes_per_s=12.5e9)
+
+    assert relative_speed(a_job(), v100, a_pool()) == 0
+    with pytest.raises(Unsupported, match="fp16"):
+        best_training(a_job(), v100, 64)
+    with pytest.raises(Unsupported):
+        best_training(a_job(dtype=Dtype.FP8), a_pool("nvidia-a100-sxm4-80gb"), 64)
+
+
+def test_an_unknown_network_is_named_not_guessed():
+    pool = a_pool(network_bytes_per_s=None)
+
+    assert best_training(a_job(), pool, 8).chips == 8
+    with pytest.raises(UnknownFact, match="network"):
+        best_training(a_job(), pool, 16)
+
+
+def test_a_family_nobody_measured_is_said_to_be_datasheet_and_less_certain():
+    known, unknown = a_pool(), a_pool("nvidia-l40s")
+
+    rate = best_training(a_job(), unknown, 64)
+
+    assert rate.evidence is Evidence.DATASHEET
+    assert rate.log_sigma > best_training(a_job(), known, 64).log_sigma
+
+
+# --- wall-clock effectiveness ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chips", [8, 1024, 16384])
+def test_the_checkpoint_interval_loses_the_least_time(chips):
+    def lost(interval_s):
+        return CHECKPOINT_STALL_S / interval_s + interval_s / 2 * chips / CHIP_MTBF_S
+
+    best_s = checkpoint_interval_s(chips)
+
+    assert lost(best_s) <= min(lost(best_s * factor) for factor in (0.25, 0.5, 0.9, 1.1, 2, 4))
+
+
+def test_llama_3_made_progress_nine_tenths_of_the_time():
+    # "higher than 90 % effective training time" on 16,384 chips (arXiv:2407.21783, section 3.3.4).
+    assert 0.85 < effectiveness_share(16384) < 0.95
+    assert effectiveness_share(8) > 0.99

@@ -1,0 +1,584 @@
+"""Fit the training coefficients to published runs, and say how well they predict sources left out.
+
+    python tools/fit_training.py            # print the error tables
+    python tools/fit_training.py --write    # also write coefficients.toml and the tables in the docs
+
+Reads ``../shared/data/measurements/training.csv``. The rows stay outside the package (several name no
+licence); what is bundled are the coefficients and the errors.
+
+The model is ``ln(observed) = ln(predicted(θ)) + family + source + noise``. Family and source effects
+are shrunk towards 0, and θ towards priors, so that no source with many rows decides alone; a source
+left out is predicted with no effect of its own.
+"""
+
+import argparse
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedcorn.catalog import find_chip, find_model
+from seedcorn.domain.hardware import Dtype, Pool, PoolName
+from seedcorn.domain.workload import TrainingJob
+from seedcorn.perf.training.coefficients import Coefficients
+from seedcorn.perf.training.layout import TrainingParallelism, layouts_of
+from seedcorn.perf.training.rate import Question, resolve
+from seedcorn.perf.training.search import best_layout
+
+ROOT = Path(__file__).parents[1]
+MEASUREMENTS = ROOT.parent / "shared" / "data" / "measurements" / "training.csv"
+COEFFICIENTS = ROOT / "src" / "seedcorn" / "perf" / "training" / "coefficients.toml"
+DOCUMENT = ROOT / "docs" / "explanation" / "training.md"
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+HALF_WIDTH = NormalDist().inv_cdf(0.95)  # of a 90 % interval, in standard deviations
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The catalogue chip a row's name means, and the nodes it was measured in.
+
+    Rows do not say the network; these are the makers' reference designs.
+    """
+
+    chip: str
+    chips_per_node: int = 8
+    network_bytes_per_s: float = 50e9  # 400 Gb/s per chip: DGX H100, B200, MI300X reference designs
+
+
+MACHINES = {
+    "H100": Machine("nvidia-h100-sxm"),
+    "H200": Machine("nvidia-h200-sxm"),
+    "B200": Machine("nvidia-b200"),
+    "B300": Machine("nvidia-b300", 8, 100e9),
+    "GB200": Machine("nvidia-gb200", 4),
+    "GB300": Machine("nvidia-gb300", 4, 100e9),
+    "A100": Machine("nvidia-a100-sxm4-80gb", 8, 25e9),
+    "A100-40GB": Machine("nvidia-a100-sxm4-40gb", 8, 25e9),
+    "A800": Machine("nvidia-a800-sxm4-80gb", 8, 25e9),
+    "MI300X": Machine("amd-mi300x"),
+    "MI325X": Machine("amd-mi325x"),
+    "MI350X": Machine("amd-mi350x"),
+    "MI355X": Machine("amd-mi355x"),
+    "Gaudi2": Machine("intel-gaudi2", 8, 37.5e9),
+    # 353.9 TFLOP/s, which the rows infer, is 24 cores x 8192 x 1.8 GHz: the 910B2.
+    "Ascend910B": Machine("huawei-ascend-910b2", 8, 25e9),
+    "MetaX C500": Machine("metax-c500-oam", 8, 25e9),
+}
+
+# Architectures that parameter counts alone would misjudge: experts.
+MOE_MODELS = {
+    "DeepSeekV3": "deepseek-ai/DeepSeek-V3",
+    "Qwen3_235B_a22B": "Qwen/Qwen3-235B-A22B",
+    "Qwen3_30B_a3B": "Qwen/Qwen3-30B-A3B",
+}
+
+# Published MFU counts that include attention, as a multiple of causal attention (a full square is 2).
+ATTENTION_IN_MFU = {"MegaScale": 1.0, "NVIDIA/Megatron-LM": 2.0, "Llama-3": 1.0, "Ascend/MindSpeed-LLM": 2.0}
+
+UNSTATED_SEQUENCE = {"GPT 530B": 2048, "GPT-3 175B (MindSpeed-LLM)": 2048}
+DEFAULT_SEQUENCE = 4096
+STATED_BATCH_TOKENS = {"Llama-3 405B": 2048 * 8192}  # arXiv:2407.21783, table 4
+
+
+# Share of today's attention kernels that a source's kernels reach: FlashAttention-1, 25-40 % of an
+# A100's peak where FlashAttention-2 reaches 50-73 % (arXiv:2307.08691, abstract); on an H100 its
+# instructions (mma) stop at 63 % of what Hopper's own (wgmma) reach (arXiv:2402.13499).
+OLD_ATTENTION = {("mosaicml/llm-foundry", "ampere"): 0.5, ("mosaicml/llm-foundry", "hopper"): 0.5 * 0.63}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One published run, ready to be predicted."""
+
+    source: str
+    chip: str
+    model: str
+    question: Question
+    parallelism: TrainingParallelism
+    tokens_per_s_per_chip: float
+
+
+def source_of(text: str) -> str:
+    """The publisher: all rounds of MLPerf and all releases of one repository are one source."""
+    name = re.split(r"[@#: ]", text)[0]
+    return (
+        "mlcommons/training_results"
+        if name.startswith("mlcommons")
+        else {"Ascend": "Ascend/ModelLink"}.get(name, name)
+    )
+
+
+def read_rows(path: Path, fitted: Coefficients) -> tuple[list[Row], Counter[str]]:
+    """Usable rows, and how many were refused for which reason."""
+    rows, refused = [], Counter[str]()
+    with path.open(newline="", encoding="utf-8") as file:
+        for record in csv.DictReader(file):
+            try:
+                rows.append(_row(record, fitted))
+            except _Refused as error:
+                refused[str(error)] += 1
+    return rows, refused
+
+
+class _Refused(Exception):
+    """Why a row is no evidence."""
+
+
+def _row(record: dict[str, str], fitted: Coefficients) -> Row:
+    note = f"{record['note']} {record['source']} {record['model']}"
+    if re.search(r"LoRA|SFT|finetune|llava", note):
+        raise _Refused("fine-tuning or vision model")
+    if record["chip"] not in MACHINES:
+        raise _Refused(
+            "chip not in the catalogue or format assumed" if "TPU" in record["chip"] else "no chip facts"
+        )
+    if not (record["params_total_b"] and record["params_active_b"]):
+        raise _Refused("no parameter counts")
+    if not record["n_chips"]:
+        raise _Refused("no number of chips")
+    if "DO NOT mix" in record["note"]:
+        raise _Refused("its two figures disagree")
+    source = source_of(record["source"])
+    if source == "FlagOpen/FlagPerf" and record["chip"] == "Ascend910B":
+        record = record | {"chip": "Ascend910B3"}  # its MFU figures are over 313 TFLOP/s
+    question = resolve(_job(record), _pool(record), fitted)
+    observed = _tokens_per_s_per_chip(record, source, question)
+    parallelism = _parallelism(record, question)
+    return Row(source, record["chip"], record["model"], question, parallelism, observed)
+
+
+MACHINES["Ascend910B3"] = Machine("huawei-ascend-910b3", 8, 25e9)
+
+
+def _dtype(record: dict[str, str]) -> Dtype:
+    text = record["dtype"] + (record["note"] if record["dtype"] in ("", "see note") else "")
+    if "NVFP4" in text.upper():
+        return Dtype.FP4
+    return Dtype.FP8 if "FP8" in text.upper() else Dtype.BF16
+
+
+def _job(record: dict[str, str]) -> TrainingJob:
+    stated = re.search(r"(?:mpe|MPE)=(\d+)", record["note"])
+    sequence = int(record["seq_len"] or (stated and stated[1]) or 0)
+    sequence = sequence or next(
+        (s for m, s in UNSTATED_SEQUENCE.items() if record["model"].startswith(m)), DEFAULT_SEQUENCE
+    )
+    batch = re.search(r"(?:gbs|GBS)=(\d+)", record["parallelism"] + record["note"])
+    model = next(
+        (find_model(name).model for key, name in MOE_MODELS.items() if record["model"].startswith(key)), None
+    )
+    return TrainingJob(
+        name=record["model"],
+        params=float(record["params_total_b"]) * 1e9,
+        active_params=float(record["params_active_b"]) * 1e9,
+        model=model,
+        sequence_length=sequence,
+        batch_tokens=float(batch[1]) * sequence if batch else STATED_BATCH_TOKENS.get(record["model"]),
+        dtype=_dtype(record),
+    )
+
+
+def _pool(record: dict[str, str]) -> Pool:
+    machine = MACHINES[record["chip"]]
+    return Pool(
+        name=PoolName(record["chip"]),
+        chip=find_chip(machine.chip).chip,
+        chips=int(record["n_chips"]),
+        chips_per_node=machine.chips_per_node,
+        network_bytes_per_s=machine.network_bytes_per_s,
+    )
+
+
+def _tokens_per_s_per_chip(record: dict[str, str], source: str, question: Question) -> float:
+    """The row's tokens/s, or what its FLOP/s or MFU mean in tokens by the source's own count."""
+    if record["tok_s_per_chip"]:
+        return float(record["tok_s_per_chip"])
+    attention = ATTENTION_IN_MFU.get(source, 0.0)
+    flop_per_token = (
+        question.shape.weight_flop_per_token
+        + attention * question.shape.attention_flop_per_token(question.step.sequence_length)
+    )
+    if record["tflops_per_chip"]:
+        return float(record["tflops_per_chip"]) * 1e12 / flop_per_token
+    if not record["mfu_pct"]:
+        raise _Refused("no throughput")
+    peak = float(record["mfu_peak_tflops"] or 0) * 1e12 or question.facts.flop_per_s
+    return float(record["mfu_pct"]) / 100 * peak / flop_per_token
+
+
+def _parallelism(record: dict[str, str], question: Question) -> TrainingParallelism:
+    """The row's own layout; what it leaves out, as the search would choose."""
+    text = f"{record['parallelism']} {record['note']}"
+    chips = int(record["n_chips"])
+    sizes = {axis.lower(): int(size) for axis, size in re.findall(r"(TP|PP|CP|EP|mbs=)(\d+)", text)}
+    mbs = sizes.get("mbs=", 1)
+    if "SHARD" in record["parallelism"]:
+        return TrainingParallelism(
+            dp=chips,
+            mbs=mbs,
+            fsdp="FULL" in record["parallelism"],
+            recompute="ckpt=True" in record["parallelism"],
+        )
+    if source_of(record["source"]) == "Ascend/ModelLink":  # its scripts: tp fills the node, pp crosses nodes
+        return TrainingParallelism(tp=8, pp=chips // 8)
+    if "tp" not in sizes:
+        return best_layout(question, chips)
+    tp, pp, cp = (sizes.get(axis, 1) for axis in ("tp", "pp", "cp"))
+    whole = TrainingParallelism(
+        tp=tp, pp=pp, cp=cp, dp=max(1, chips // (tp * pp * cp)), ep=sizes.get("ep", 1), mbs=mbs
+    )
+    fits = question.needed_bytes(layouts_of([whole]))[0] <= question.usable_bytes
+    return replace(whole, fsdp=not fits and pp == 1 and whole.dp > 1)
+
+
+# --- the fit -----------------------------------------------------------------------------------
+
+FITTED = tuple(f.name for f in fields(Coefficients) if f.type is float and not f.name.endswith("log_sigma"))
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Where a coefficient is expected, and how far off it may be in its transformed scale."""
+
+    value: float
+    spread: float = 0.5
+
+
+PRIORS = {
+    "gemm_share": Prior(0.75, 0.5),
+    "power_exponent": Prior(0.2, 0.7),
+    "attention_share": Prior(0.4, 0.5),
+    "low_precision_share": Prior(0.8, 0.5),
+    "expert_share": Prior(0.7, 0.5),
+    "elementwise_bytes": Prior(150.0, 0.5),
+    "routed_bytes": Prior(30.0, 0.7),
+    "layer_launch_s": Prior(3e-4, 0.7),
+    "tp_exposed_share": Prior(0.6, 0.7),
+    "ep_exposed_share": Prior(0.6, 0.7),
+    "dp_overlap": Prior(2.0, 0.7),
+    "bubble_factor": Prior(1.0, 0.7),
+    "scale_loss": Prior(0.01, 0.7),
+}
+FAMILY_SPREAD = 0.12
+SOURCE_SPREAD = 0.12
+NOISE = 0.12
+HUBER = 1.5
+STEP = 1e-3
+
+
+def to_free(name: str, value: float) -> float:
+    """A coefficient in the unbounded scale it is fitted in: logit of a share, logarithm of the rest."""
+    if name.endswith("_share"):
+        return float(np.log(value / (1 - value)))
+    return float(np.log(value - 1 if name == "dp_overlap" else value))
+
+
+def from_free(name: str, free: float) -> float:
+    """Inverse of ``to_free``."""
+    if name.endswith("_share"):
+        return float(1 / (1 + np.exp(-free)))
+    return float(np.exp(free) + (1 if name == "dp_overlap" else 0))
+
+
+def coefficients(free: Floats, families: dict[str, float]) -> Coefficients:
+    """Coefficients from their free values, in the order of ``FITTED``; the spreads are not known yet."""
+    values = {name: from_free(name, x) for name, x in zip(FITTED, free, strict=True)}
+    return Coefficients(
+        **values, log_sigma=0.0, moe_log_sigma=0.0, unseen_log_sigma=0.0, family_log_offsets=families
+    )
+
+
+def log_predicted(rows: Sequence[Row], fitted: Coefficients) -> Floats:
+    """ln tokens/s per chip of each row. Shape: (num_rows,)."""
+    return np.array([_log_predicted(row, fitted) for row in rows])
+
+
+def _log_predicted(row: Row, fitted: Coefficients) -> float:
+    old = OLD_ATTENTION.get((row.source, row.question.facts.family), 1.0)
+    question = replace(row.question, fitted=replace(fitted, attention_share=fitted.attention_share * old))
+    return -float(np.log(question.terms(layouts_of([row.parallelism])).total_s[0]))
+
+
+def fit(rows: Sequence[Row], start: Coefficients | None = None, iterations: int = 6) -> Coefficients:
+    """Most probable coefficients: Gauss-Newton on ln tokens/s with Huber weights, rows of one cell sharing theirs."""
+    families = sorted({row.question.facts.family for row in rows})
+    sources = sorted({row.source for row in rows})
+    observed = np.log([row.tokens_per_s_per_chip for row in rows])
+    family_of = np.array([families.index(row.question.facts.family) for row in rows])
+    source_of_row = np.array([sources.index(row.source) for row in rows])
+    cells = Counter((row.source, row.chip, row.model) for row in rows)
+    share = np.array([cells[row.source, row.chip, row.model] ** -0.5 for row in rows])
+
+    prior = np.array([to_free(name, PRIORS[name].value) for name in FITTED])
+    spread = np.array([PRIORS[name].spread for name in FITTED])
+    free = prior if start is None else np.array([to_free(n, getattr(start, n)) for n in FITTED])
+    offsets = np.array([start.family_log_offsets.get(f, 0.0) if start else 0.0 for f in families])
+    effects = np.zeros(len(sources))
+    num_free, num_families = len(FITTED), len(families)
+    for _ in range(iterations):
+        at = coefficients(free, dict(zip(families, offsets, strict=True)))
+        base = log_predicted(rows, at)
+        slopes = [
+            (log_predicted(rows, coefficients(free + STEP * unit, dict(at.family_log_offsets))) - base) / STEP
+            for unit in np.eye(num_free)
+        ]
+        moved = coefficients(free, {f: o + STEP for f, o in at.family_log_offsets.items()})
+        family_slope = (log_predicted(rows, moved) - base) / STEP
+        jacobian = np.zeros((len(rows), num_free + num_families + len(sources)))
+        jacobian[:, :num_free] = np.array(slopes).T
+        jacobian[np.arange(len(rows)), num_free + family_of] = family_slope
+        jacobian[np.arange(len(rows)), num_free + num_families + source_of_row] = 1.0
+        residual = observed - base - effects[source_of_row]
+        weight = share * np.minimum(1.0, HUBER * NOISE / np.maximum(np.abs(residual), 1e-12)) / NOISE**2
+        precision = np.concatenate(
+            [
+                spread**-2.0,
+                np.full(num_families, FAMILY_SPREAD**-2.0),
+                np.full(len(sources), SOURCE_SPREAD**-2.0),
+            ]
+        )
+        away = np.concatenate([prior - free, -offsets, -effects])
+        normal = jacobian.T @ (weight[:, np.newaxis] * jacobian) + np.diag(precision)
+        move = np.linalg.solve(normal, jacobian.T @ (weight * residual) + precision * away)
+        move[:num_free] = np.clip(move[:num_free], -1, 1)
+        free, offsets, effects = (
+            free + move[:num_free],
+            offsets + move[num_free : num_free + num_families],
+            effects + move[num_free + num_families :],
+        )
+    return coefficients(free, {f: float(o) for f, o in zip(families, offsets, strict=True)})
+
+
+# --- left-out errors ---------------------------------------------------------------------------
+
+
+def left_out(rows: Sequence[Row], groups: Sequence[str], start: Coefficients) -> Floats:
+    """ln(predicted / observed) of each row by coefficients fitted without its group. Shape: (num_rows,)."""
+    errors = np.zeros(len(rows))
+    for group in sorted(set(groups)):
+        inside = [i for i, other in enumerate(groups) if other == group]
+        fitted = fit(
+            [row for row, other in zip(rows, groups, strict=True) if other != group], start, iterations=3
+        )
+        errors[inside] = log_errors([rows[i] for i in inside], fitted)
+    return errors
+
+
+def log_errors(rows: Sequence[Row], fitted: Coefficients) -> Floats:
+    """ln(predicted / observed). Shape: (num_rows,)."""
+    return log_predicted(rows, fitted) - np.log([row.tokens_per_s_per_chip for row in rows])
+
+
+def constant_mfu_errors(rows: Sequence[Row]) -> Floats:
+    """The same for the baseline: the median MFU that other sources reached on that chip (on any chip if none did).
+
+    Its MFU counts full-square attention, as most of the published figures do; without it a constant
+    has no chance at long sequences.
+    """
+    flop = np.array([_published_flop(row) for row in rows])
+    mfu = np.array(
+        [
+            row.tokens_per_s_per_chip * f / row.question.facts.flop_per_s
+            for row, f in zip(rows, flop, strict=True)
+        ]
+    )
+    errors = np.zeros(len(rows))
+    for i, row in enumerate(rows):
+        others = [j for j, other in enumerate(rows) if other.source != row.source]
+        same = [j for j in others if rows[j].chip == row.chip] or others
+        errors[i] = np.log(np.median(mfu[same]) / mfu[i])
+    return errors
+
+
+def _published_flop(row: Row) -> float:
+    shape = row.question.shape
+    return shape.weight_flop_per_token + 2 * shape.attention_flop_per_token(row.question.step.sequence_length)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Rows with their left-out errors, all ln(predicted / observed). Arrays: (num_rows,)."""
+
+    rows: Sequence[Row]
+    by_source: Floats
+    by_family: Floats
+    constant: Floats
+
+    @property
+    def source(self) -> NDArray[np.str_]:
+        """Source of each row. Shape: (num_rows,)."""
+        return np.array([row.source for row in self.rows])
+
+    @property
+    def chip(self) -> NDArray[np.str_]:
+        """Chip of each row. Shape: (num_rows,)."""
+        return np.array([row.chip for row in self.rows])
+
+    @property
+    def has_experts(self) -> Mask:
+        """Whether each row's model is a mixture of experts. Shape: (num_rows,)."""
+        return np.array([row.question.shape.num_experts > 0 for row in self.rows])
+
+    @property
+    def is_bf16(self) -> Mask:
+        """Whether each row trained in bf16. Shape: (num_rows,)."""
+        return np.array([row.question.job.dtype is Dtype.BF16 for row in self.rows])
+
+
+def assess(rows: Sequence[Row], fitted: Coefficients) -> Assessment:
+    """Errors of every row with its source, and with its chip family, left out."""
+    return Assessment(
+        rows=rows,
+        by_source=left_out(rows, [row.source for row in rows], fitted),
+        by_family=left_out(rows, [row.question.facts.family for row in rows], fitted),
+        constant=constant_mfu_errors(rows),
+    )
+
+
+def mape(errors: Floats) -> float:
+    """Mean of |predicted / observed − 1|."""
+    return float(np.mean(np.abs(np.expm1(errors))))
+
+
+def sigma(errors: Floats) -> float:
+    """Standard deviation of the normal whose 90 % interval holds nine errors in ten."""
+    return float(np.quantile(np.abs(errors), 0.9) / HALF_WIDTH)
+
+
+def spreads(assessment: Assessment, used: Mask) -> tuple[float, float]:
+    """(log_sigma, moe_log_sigma) from the left-out errors of the ``used`` rows."""
+    experts = assessment.has_experts
+    dense = sigma(assessment.by_source[used & ~experts])
+    moe = sigma(assessment.by_source[experts])
+    return dense, float(np.sqrt(max(0.0, moe**2 - dense**2)))
+
+
+def unseen_spread(assessment: Assessment, fitted: Coefficients) -> float:
+    """What a family never measured adds: what leaving one out cost, and no less than families differ."""
+    experts = assessment.has_experts
+    seen, unseen = (sigma(errors[~experts]) for errors in (assessment.by_source, assessment.by_family))
+    differ = float(np.std(list(fitted.family_log_offsets.values())))
+    return max(differ, float(np.sqrt(max(0.0, unseen**2 - seen**2))))
+
+
+def covered(assessment: Assessment) -> Mask:
+    """Whether each row lies in the 90 % interval whose width the other sources' errors set.
+
+    Experts come from one source alone, so the width of theirs is set by their own errors.
+    """
+    inside = np.zeros(len(assessment.rows), dtype=np.bool_)
+    for source in np.unique(assessment.source):
+        here = assessment.source == source
+        log_sigma, moe_log_sigma = spreads(assessment, ~here)
+        width = np.where(assessment.has_experts, np.hypot(log_sigma, moe_log_sigma), log_sigma)
+        inside[here] = (np.abs(assessment.by_source) <= HALF_WIDTH * width)[here]
+    return inside
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def lines_of(assessment: Assessment) -> Iterator[tuple[str, Mask]]:
+    """Name and rows of each line of the error table."""
+    experts, bf16 = assessment.has_experts, assessment.is_bf16
+    yield "all", np.ones_like(experts)
+    yield "dense, bf16", ~experts & bf16
+    yield "dense, fp8 and fp4", ~experts & ~bf16
+    yield "mixture of experts", experts
+    for source in np.unique(assessment.source):
+        yield f"source: {source}", assessment.source == source
+    for chip in np.unique(assessment.chip):
+        yield f"chip: {chip}", assessment.chip == chip
+
+
+def error_table(assessment: Assessment) -> str:
+    """Markdown: errors of each group of rows, its source left out."""
+    inside = covered(assessment)
+    lines = [
+        "| rows | n | MAPE | median | bias | 90 % interval covers | family left out: MAPE | constant MFU: MAPE |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, here in lines_of(assessment):
+        errors = assessment.by_source[here]
+        cells = [
+            mape(errors),
+            float(np.median(np.abs(np.expm1(errors)))),
+            float(np.expm1(np.mean(errors))),
+            float(np.mean(inside[here])),
+            mape(assessment.by_family[here]),
+            mape(assessment.constant[here]),
+        ]
+        lines.append(f"| {name} | {here.sum()} | " + " | ".join(f"{cell:.1%}" for cell in cells) + " |")
+    by_source, by_family, constant = (
+        float(np.mean([mape(errors[assessment.chip == chip]) for chip in np.unique(assessment.chip)]))
+        for errors in (assessment.by_source, assessment.by_family, assessment.constant)
+    )
+    lines.append(f"| mean over chips | | {by_source:.1%} | | | | {by_family:.1%} | {constant:.1%} |")
+    return "\n".join(lines)
+
+
+def coefficient_file(fitted: Coefficients, rows: Sequence[Row]) -> str:
+    """The text of ``coefficients.toml``."""
+    sources = ", ".join(sorted({row.source for row in rows}))
+    lines = [
+        "# Written by tools/fit_training.py: do not edit. Meaning of each: coefficients.py.",
+        f"# Fitted on {len(rows)} published training runs of: {sources}.",
+        "",
+        "[coefficients]",
+        *(
+            f"{field.name} = {getattr(fitted, field.name):.4g}"
+            for field in fields(Coefficients)
+            if field.type is float
+        ),
+        "",
+        "[family_log_offsets]",
+        *(f"{family} = {offset:.3f}" for family, offset in sorted(fitted.family_log_offsets.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def with_generated(document: str, generated: str) -> str:
+    """The document with the part between its two marks replaced."""
+    begin, end = "<!-- generated by tools/fit_training.py -->", "<!-- end -->"
+    head, rest = document.split(begin)
+    return f"{head}{begin}\n\n{generated}\n\n{end}{rest.split(end)[1]}"
+
+
+def main() -> None:
+    """Fit, assess, print; write if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--write", action="store_true", help="write the coefficients and the tables in the docs"
+    )
+    write = parser.parse_args().write
+
+    prior = coefficients(np.array([to_free(name, PRIORS[name].value) for name in FITTED]), {})
+    rows, refused = read_rows(MEASUREMENTS, prior)
+    fitted = fit(rows)
+    assessment = assess(rows, fitted)
+    log_sigma, moe_log_sigma = spreads(assessment, np.ones(len(rows), dtype=np.bool_))
+    fitted = replace(
+        fitted,
+        log_sigma=log_sigma,
+        moe_log_sigma=moe_log_sigma,
+        unseen_log_sigma=unseen_spread(assessment, fitted),
+    )
+
+    not_used = "\n".join(f"| {reason} | {count} |" for reason, count in refused.most_common())
+    generated = f"{error_table(assessment)}\n\n| rows not used | n |\n|---|--:|\n{not_used}"
+    print(coefficient_file(fitted, rows), generated, sep="\n")
+    if write:
+        COEFFICIENTS.write_text(coefficient_file(fitted, rows), encoding="utf-8")
+        DOCUMENT.write_text(with_generated(DOCUMENT.read_text("utf-8"), generated), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
