@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedcorn.domain.hardware import ChipName, Dtype, PoolName
@@ -114,6 +114,7 @@ def scenario(tmp_path_factory) -> Located[ScenarioDocument]:
     return read(tmp_path_factory.mktemp("scenario"))
 
 
+@settings(max_examples=60, deadline=None)
 @given(plan=plans)
 def test_a_plan_read_back_is_the_plan_written(scenario, plan):
     path = scenario.path.parent / "plan.json"
@@ -123,6 +124,7 @@ def test_a_plan_read_back_is_the_plan_written(scenario, plan):
     assert read_plan(path).plan == plan
 
 
+@settings(max_examples=60, deadline=None)
 @given(plan=plans, noise=st.floats(-1e-12, 1e-12))
 def test_the_same_plan_is_the_same_bytes_whatever_the_noise_of_summation(scenario, plan, noise):
     noisy = replace(

@@ -15,6 +15,7 @@ from seedcorn.errors import InputError, UnknownName
 from seedcorn.wire import read_scenario, schema
 from tests.wire.documents import SCENARIO, written
 
+REPOSITORY = Path(__file__).parents[2]
 KINDS = ("scenario", "plan", "market", "outcome")
 
 
@@ -102,7 +103,18 @@ def test_the_defaults_in_the_schema_are_valid_in_a_file(tmp_path):
     )
 
 
-def test_the_reference_page_is_in_step_with_the_models():
-    tool = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "scenario_reference.py"))
+def the_pages() -> dict[str, str]:
+    tool = runpy.run_path(str(REPOSITORY / "tools" / "document_reference.py"))
+    found: dict[str, str] = tool["pages"]()
+    return found
 
-    assert tool["PAGE"].read_text(encoding="utf-8") == tool["page"]()
+
+def test_the_reference_pages_are_in_step_with_the_models():
+    for name, text in the_pages().items():
+        assert (REPOSITORY / "docs" / "reference" / name).read_text(encoding="utf-8") == text
+
+
+def test_the_least_scenario_of_the_reference_page_is_valid(tmp_path):
+    _, text, *_ = the_pages()["scenario.md"].replace("```yaml", "```").split("```")
+
+    assert read_scenario(written(tmp_path, text)).document.services[0].name == "chat"

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
@@ -99,7 +100,13 @@ def test_broken_json_is_refused_at_its_place(tmp_path):
 texts = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc", "Cs")), max_size=8
 )
-scalars = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False) | texts
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**12), 10**12)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+)
 trees = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
 )
@@ -115,11 +122,12 @@ def paths(value: object, prefix: tuple[str | int, ...] = ()) -> Iterator[tuple[s
         yield from paths(inner, (*prefix, step))
 
 
+@settings(max_examples=60, deadline=None)
 @given(data=mappings, indent=st.sampled_from([None, 1, 3]))
 def test_json_read_as_json_and_as_yaml_agree_on_data_and_places(tmp_path_factory, data, indent):
     """Two readers that share no code: the JSON walker, and events of the YAML parser."""
     folder = tmp_path_factory.mktemp("texts")
-    text = json.dumps(data, indent=indent, ensure_ascii=False).replace("Infinity", "1e999")
+    text = json.dumps(data, indent=indent, ensure_ascii=False)
 
     as_json = read(folder, "\n" + text, "any.json")
     as_yaml = read(folder, "#\n" + text, "any.yaml")
@@ -129,31 +137,55 @@ def test_json_read_as_json_and_as_yaml_agree_on_data_and_places(tmp_path_factory
         assert as_json.where(*path).split(":")[1:] == as_yaml.where(*path).split(":")[1:], path
 
 
+def an_outcome_of_reading(path: Path) -> None:
+    """Read, and use all that a document offers: an `InputError` that names the file is the only way out."""
+    try:
+        located = read_scenario(path)
+    except InputError as error:
+        assert str(path) in str(error)
+        return
+    scenario = located.document
+    assert scenario.defaults_used().keys().isdisjoint(dict(scenario.not_used_yet()))
+    assert all(service.objectives.objectives for service in scenario.services)
+    assert len(located.sha256) == 64
+
+
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_change_of_a_text_escapes_as_anything_but_an_input_error(tmp_path_factory, data):
-    pieces = st.sampled_from(
-        [
-            *"{}[]:,-#&*!|>'\"%@`?~\t\n \x00\u2028é",
-            "<<: ",
-            "- ",
-            ": ",
-            "\n  ",
-            "1e999",
-            "&a ",
-            "*a",
-            "---\n",
-            "!!x ",
-        ]
-    )
+    signs = [
+        *"{}[]:,-#&*!|>'\"%@`?~\t\n \x00\u2028é",
+        "<<: ",
+        "- ",
+        ": ",
+        "\n  ",
+        "1e999",
+        "&a ",
+        "*a",
+        "---\n",
+        "!!x ",
+    ]
     text = SCENARIO
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(text)))
-        text = (
-            text[:at] + data.draw(pieces | st.text(max_size=3)) + text[at + data.draw(st.integers(0, 12)) :]
+        piece = data.draw(st.sampled_from(signs) | st.text(max_size=3))
+        text = text[:at] + piece + text[at + data.draw(st.integers(0, 12)) :]
+
+    an_outcome_of_reading(written(tmp_path_factory.mktemp("texts"), text.encode("utf-8", "replace").decode()))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_change_of_a_value_escapes_as_anything_but_an_input_error(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("texts")
+    tree = read(folder, SCENARIO).data
+    for _ in range(data.draw(st.integers(1, 2))):
+        *steps, last = data.draw(st.sampled_from([path for path in paths(tree) if path]))
+        parent: Any = tree
+        for step in steps:
+            parent = parent[step]
+        parent[last] = data.draw(
+            trees | st.sampled_from(["", "0 s", "1e400 s", -1, 0, 10**400, 1e308, [], {}, None])
         )
 
-    path = written(tmp_path_factory.mktemp("texts"), text.encode("utf-8", "replace").decode())
-    try:
-        read_scenario(path)
-    except InputError as error:
-        assert str(path) in str(error)
+    an_outcome_of_reading(written(folder, json.dumps(tree)))

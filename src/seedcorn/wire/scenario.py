@@ -50,7 +50,7 @@ class PoolDocument(Document):
         default=None, description="Bandwidth per chip between nodes, one direction."
     )
     spare: int = Field(default=0, ge=0, description="Chips kept free for failures: never planned with.")
-    price: Annotated[float | None, Absent("what the chip could train")] = Field(
+    price: Annotated[float | None, Absent("`planning.idle_value` of what it could train")] = Field(
         default=None, ge=0, description="Worth of one free chip-hour, in hours of the reference chip."
     )
     site: str | None = Field(default=None, description="Where the pool stands.")
@@ -329,11 +329,11 @@ def scenario_problems(scenario: ScenarioDocument) -> Iterator[Problem]:
 
 def _twice(names: Sequence[str], *steps: Step, key: str | None = None) -> Iterator[Problem]:
     """Every name of the list at ``steps`` that was there before; ``key`` is what holds it in an item."""
+    first: dict[str, int] = {}
     for i, name in enumerate(names):
-        if name in names[:i]:
-            first = dotted((*steps, names.index(name)))
+        if first.setdefault(name, i) != i:
             place = (*steps, i) if key is None else (*steps, i, key)
-            yield Problem(place, f"{name!r} is given twice: first as {first}")
+            yield Problem(place, f"{name!r} is given twice: first as {dotted((*steps, first[name]))}")
 
 
 def _fleet_problems(fleet: FleetDocument) -> Iterator[Problem]:
