@@ -61,12 +61,15 @@ def explain(
 ) -> None:
     """Why a service goes where it goes: what every other offer would cost, and why the rest is none."""
     from seedcorn.report.plan import explain_page
-    from seedcorn.wire import read_plan
+    from seedcorn.wire import read_plan, service_json
 
     found = read_plan(plan).plan
-    for candidate in found.services:
-        if candidate.service == service:
-            print_page(explain_page(found, candidate))
+    for explained in found.services:
+        if explained.service == service:
+            if as_json:
+                typer.echo(service_json(explained), nl=False)
+            else:
+                print_page(explain_page(found, explained))
             return
     raise UnknownName("service", service, [s.service for s in found.services], where=str(plan))
 
@@ -143,3 +146,60 @@ def replay(
         engine=engine,
         seed=seed,
     )
+
+
+def _replay_plan(path: Path, as_json: bool) -> None:
+    """Replay every service of a plan; exit 1 when an SLO was missed."""
+    from seedcorn.report.plan import replayed_page
+    from seedcorn.study import replay_plan, resolve
+    from seedcorn.wire import outcome_json, read_plan
+
+    file = read_plan(path)
+    scenario = resolve(file.scenario)
+    if scenario.inputs_hash != file.plan.inputs_hash:
+        warn(f"{path}: a chip, model or trace that the scenario names is not what the plan was made from")
+    with progress_shown() as progress:
+        replayed = replay_plan(file.plan, scenario, progress)
+    if as_json:
+        outcomes = {
+            s.service: (s.outcome, scenario.service(s.service).slo) for s in replayed.services if s.outcome
+        }
+        typer.echo(outcome_json(replayed.name, outcomes), nl=False)
+    else:
+        print_page(replayed_page(replayed))
+    _end(replayed)
+
+
+def _replay_single(
+    as_json: bool,
+    *,
+    trace: str,
+    model: str,
+    chip: str,
+    tp: int | None,
+    dtype: Dtype | None,
+    replicas: int,
+    rate_per_s: float | None,
+    engine: EngineSettings,
+    seed: int,
+) -> None:
+    """Replay one trace on one kind of replica."""
+    from seedcorn.report.outcome import single_page
+    from seedcorn.study import replay_single
+    from seedcorn.wire import outcome_json
+
+    replayed = replay_single(
+        trace=trace,
+        model=model,
+        chip=chip,
+        tp=tp,
+        dtype=dtype,
+        replicas=replicas,
+        rate_per_s=rate_per_s,
+        engine=engine,
+        seed=seed,
+    )
+    if as_json:
+        typer.echo(outcome_json(replayed.name, {replayed.name: (replayed.outcome, None)}), nl=False)
+    else:
+        print_page(single_page(replayed))

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from seedcorn.domain.workload import Metric, Slo, Statistic
+from seedcorn.domain.hardware import Chip, Dtype
+from seedcorn.domain.model import ModelSpec
+from seedcorn.domain.offer import Evidence, Parallelism
+from seedcorn.domain.workload import EngineSettings, Metric, Slo, Statistic, Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +68,28 @@ class Outcome:
         """Whether nothing was refused and every objective holds."""
         return self.refused == 0 and all(
             self.latency(o.metric).value_s(o.statistic) <= o.bound_s for o in slo.objectives
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleReplay:
+    """One trace replayed on ``replicas`` like replicas: what was replayed, every default filled in, and what came of it."""
+
+    trace: Trace
+    model: ModelSpec
+    chip: Chip
+    dtype: Dtype
+    parallelism: Parallelism
+    engine: EngineSettings
+    replicas: int
+    evidence: Evidence
+    kv_tokens: int
+    outcome: Outcome
+
+    @property
+    def name(self) -> str:
+        """What was replayed, in one line."""
+        return (
+            f"{self.trace.name} at {self.trace.mean_rate_per_s:.3g} requests/s on {self.replicas} x "
+            f"{self.model.name} {self.dtype} {self.parallelism} on {self.chip.name}"
         )

@@ -2,15 +2,20 @@
 
 from rich.table import Table
 
-from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.outcome import Outcome, SingleReplay
 from seedcorn.domain.workload import Metric, Statistic
 from seedcorn.report.tables import Page, plain_table
 from seedcorn.units import format_seconds, format_share
 
 
-def outcome_page(outcome: Outcome) -> Page:
-    """Latencies, then throughput and counts."""
-    return [_latencies(outcome), "", _counts(outcome)]
+def single_page(replayed: SingleReplay) -> Page:
+    """What was replayed, latencies, then throughput and counts."""
+    engine = replayed.engine
+    setting = (
+        f"max_num_seqs {engine.max_num_seqs:,}, max_num_batched_tokens {engine.max_num_batched_tokens:,}, "
+        f"KV cache {replayed.kv_tokens:,} tokens a replica; step times: {replayed.evidence}"
+    )
+    return [replayed.name, setting, "", _latencies(replayed.outcome), "", _counts(replayed.outcome)]
 
 
 def _latencies(outcome: Outcome) -> Table:

@@ -32,6 +32,35 @@ def plan_page(plan: Plan) -> Page:
     return page
 
 
+def replayed_page(plan: Plan) -> Page:
+    """What a replay of the whole plan found, service by service."""
+    table = plain_table(
+        "service",
+        "requests",
+        "refused",
+        "preempted",
+        "output tokens/s",
+        "busy",
+        "attainment",
+        "SLO in replay",
+        right=("requests", "refused", "preempted", "output tokens/s", "busy", "attainment"),
+    )
+    for service in plan.services:
+        outcome = service.outcome
+        assert outcome is not None  # this page is of a replayed plan
+        table.add_row(
+            service.service,
+            f"{outcome.arrived:,}",
+            f"{outcome.refused:,}",
+            f"{outcome.preemptions:,}",
+            f"{outcome.output_tokens_per_s:,.0f}",
+            format_share(outcome.busy_share),
+            "-" if outcome.slo_attainment_share is None else format_share(outcome.slo_attainment_share),
+            _slo(service.deployments[0].offer, outcome),
+        )
+    return ["Every SLO held in replay." if plan.slos_held else "NOT every SLO held in replay.", "", table]
+
+
 def explain_page(plan: Plan, service: ServicePlan) -> Page:
     """Why a service goes where it goes: what each alternative would cost, and why the rest is none."""
     chosen = {d.offer.candidate.name for d in service.deployments}

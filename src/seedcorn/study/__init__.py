@@ -6,5 +6,6 @@ The only package that knows both the planner and the replay.
 from seedcorn.study.offers import Progress
 from seedcorn.study.planning import plan_scenario, replay_plan
 from seedcorn.study.resolve import resolve
+from seedcorn.study.single import replay_single
 
-__all__ = ["Progress", "plan_scenario", "replay_plan", "resolve"]
+__all__ = ["Progress", "plan_scenario", "replay_plan", "replay_single", "resolve"]

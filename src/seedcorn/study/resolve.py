@@ -101,6 +101,11 @@ def _service(
 
 
 def published_dtype(model: ModelSpec) -> Dtype:
+    """The number format of the published weights.
+
+    Raises:
+        InputError: seedcorn does not serve it.
+    """
     if model.torch_dtype not in PUBLISHED_DTYPES:
         raise InputError(
             f"model {model.name} is published in {model.torch_dtype}, which seedcorn does not serve: "

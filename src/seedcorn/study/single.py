@@ -1,34 +1,17 @@
 """A replay with no plan: one model on replicas of one chip."""
 
-from dataclasses import dataclass
-
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Chip, Dtype
 from seedcorn.domain.model import ModelSpec
-from seedcorn.domain.offer import Evidence, Parallelism
-from seedcorn.domain.outcome import Outcome
-from seedcorn.domain.workload import EngineSettings, Trace
+from seedcorn.domain.offer import Parallelism
+from seedcorn.domain.outcome import SingleReplay
+from seedcorn.domain.workload import EngineSettings
 from seedcorn.perf import candidates, step_model
 from seedcorn.replay import Router, read_trace, replay, scaled
 from seedcorn.study.resolve import published_dtype
 
 CHIPS_PER_NODE = 8
 """A node, where no fleet says otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SingleReplay:
-    """What was replayed, with every default filled in, and what came of it."""
-
-    trace: Trace
-    model: ModelSpec
-    chip: Chip
-    dtype: Dtype
-    parallelism: Parallelism
-    replicas: int
-    evidence: Evidence
-    kv_tokens: int
-    outcome: Outcome
 
 
 def replay_single(
@@ -76,6 +59,7 @@ def replay_single(
         chip=hardware,
         dtype=dtype,
         parallelism=parallelism,
+        engine=engine,
         replicas=replicas,
         evidence=predicted.evidence,
         kv_tokens=predicted.kv_tokens,

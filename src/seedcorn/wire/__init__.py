@@ -4,7 +4,7 @@ from seedcorn.wire._fields import Document, Many, Name
 from seedcorn.wire._reading import Located, Problem, did_you_mean, read_document
 from seedcorn.wire._writing import json_bytes, write_text_atomically
 from seedcorn.wire.outcome import outcome_json
-from seedcorn.wire.plan import PlanFile, plan_json, read_plan, write_plan
+from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, write_plan
 from seedcorn.wire.scenario import ScenarioDocument, read_scenario
 from seedcorn.wire.schema import schema
 
@@ -24,6 +24,7 @@ __all__ = [
     "read_plan",
     "read_scenario",
     "schema",
+    "service_json",
     "write_plan",
     "write_text_atomically",
 ]

@@ -210,6 +210,12 @@ def plan_json(plan: Plan, scenario: Located[ScenarioDocument], *, folder: Path) 
     return json_bytes(data)
 
 
+def service_json(service: ServicePlan) -> bytes:
+    """One service's part of ``plan.json``, as a document of its own."""
+    data = _service_document(service).model_dump(mode="json")
+    return json_bytes({"seedcorn": 1, "kind": "explanation", **data})
+
+
 # -- plan to document ---------------------------------------------------------------------------------
 
 
