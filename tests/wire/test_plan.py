@@ -21,6 +21,7 @@ from seedcorn.wire import (
     plan_json,
     read_document,
     read_plan,
+    service_json,
     write_plan,
 )
 from seedcorn.wire.outcome import OutcomeDocument
@@ -198,6 +199,14 @@ def test_offers_are_named_once_and_rounded_and_the_unknown_is_null(scenario):
     assert chat["offers"][0]["predicted"] == [
         {"objective": "ttft_p99", "bound_s": 3.0, "got_s": 2.5, "holds": True}
     ]
+
+
+def test_one_service_is_printed_as_the_plan_holds_it(scenario):
+    plan = a_plan(an_offer())
+
+    whole = json.loads(plan_json(plan, scenario, folder=Path()))
+
+    assert json.loads(service_json(plan.services[0])) == whole["services"][0]
 
 
 def test_a_plan_carries_its_scenario_and_finds_files_beside_it(tmp_path):
