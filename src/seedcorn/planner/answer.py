@@ -15,8 +15,8 @@ from seedcorn.domain.market import (
 )
 from seedcorn.planner.highs import Program, solve_program
 from seedcorn.planner.integer import Point
-from seedcorn.planner.problem import Floats, Problem, classes
-from seedcorn.planner.responses import fits_dictionary, level_shares
+from seedcorn.planner.problem import DENSE_LIMIT, Floats, Problem, classes
+from seedcorn.planner.responses import level_shares
 
 
 def relative_gap(objective: float, bound: float) -> float:
@@ -128,8 +128,9 @@ def shares(load: Floats, replicas: Floats) -> Floats:
     if not load.shape[1] or not replicas.any():
         return share
     used = replicas > 0
-    if fits_dictionary(int(used.sum()), load.shape[1]):
-        some = np.zeros((int(used.sum()), load.shape[1]))
+    num_used, num_classes = int(used.sum()), load.shape[1]
+    if (num_used + num_classes) * num_used * num_classes <= DENSE_LIMIT:
+        some = np.zeros((num_used, num_classes))
         level_shares(np.ascontiguousarray(load[used]), replicas[used], some)
     else:
         some = _level_shares_at_size(load[used], replicas[used])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seedcorn.planner.build import Build
+from seedcorn.planner.highs import solve_program
 from seedcorn.planner.problem import Floats, Problem
 from seedcorn.planner.responses import NODE_LIMIT, best_responses
 
@@ -71,8 +73,9 @@ def respond(problem: Problem, branch: Branch, scarcity: Floats, *, known: Floats
     replicas = known.copy()
     value = np.empty(problem.num_services)
     bound = np.empty(problem.num_services)
+    dense = problem.is_dense
     best_responses(
-        np.arange(problem.num_services),
+        np.flatnonzero(dense),
         price,
         problem.offer_start,
         problem.load_start,
@@ -85,11 +88,28 @@ def respond(problem: Problem, branch: Branch, scarcity: Floats, *, known: Floats
         value,
         bound,
     )
+    lost = dense & np.isinf(value) & np.isfinite(bound)  # the node limit struck before an answer
+    for service in np.flatnonzero(~dense | lost):
+        value[service], bound[service] = _respond_at_size(problem, int(service), price, tolerance, replicas)
     jobs = job_costs(problem, branch, scarcity)
     total = float(bound.sum() + jobs.sum() - scarcity @ problem.stock)
     return Claims(
         scarcity=scarcity, replicas=replicas, answered=np.isfinite(value), service_bound=bound, bound=total
     )
+
+
+def _respond_at_size(
+    problem: Problem, service: int, price: Floats, tolerance: float, replicas: Floats
+) -> tuple[float, float]:
+    """One service's best response by HiGHS: (price, proven bound), and its ``replicas`` in place."""
+    offers = problem.offers(service)
+    build = Build()
+    counts = build.add_service(price[offers], problem.loads(service), problem.max_replicas[offers])
+    solution = solve_program(build.program(), gap=tolerance, time_limit_s=np.inf, seed=0)
+    if solution.x is None:
+        return np.inf, solution.bound
+    replicas[offers] = np.round(solution.x[counts])
+    return float(price[offers] @ replicas[offers]), solution.bound
 
 
 def job_costs(problem: Problem, branch: Branch, scarcity: Floats) -> Floats:

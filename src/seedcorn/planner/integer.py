@@ -13,10 +13,10 @@ the least at the scarcity prices: that hands the Lagrangian bound to the program
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from seedcorn.planner.build import Build
 from seedcorn.planner.claims import Branch, Claims
-from seedcorn.planner.highs import Program, solve_program
+from seedcorn.planner.highs import solve_program
 from seedcorn.planner.master import Columns
 from seedcorn.planner.problem import Floats, Ints, Problem
 
@@ -53,62 +53,6 @@ class Rounding:
     interrupted: bool
 
 
-class _Rows:
-    """A program under construction, in triplets."""
-
-    def __init__(self) -> None:
-        self.row_lower: list[Floats] = []
-        self.row_upper: list[Floats] = []
-        self.num_rows = 0
-        self.cost: list[Floats] = []
-        self.upper: list[Floats] = []
-        self.integer: list[NDArray[np.bool_]] = []
-        self.num_cols = 0
-        self.rows: list[Ints] = []
-        self.cols: list[Ints] = []
-        self.values: list[Floats] = []
-
-    def add_rows(self, lower: Floats, upper: Floats) -> Ints:
-        """New rows; their indices."""
-        self.row_lower.append(lower)
-        self.row_upper.append(upper)
-        self.num_rows += len(lower)
-        return np.arange(self.num_rows - len(lower), self.num_rows)
-
-    def add_cols(self, cost: Floats, upper: Floats, *, integer: bool) -> Ints:
-        """New columns ≥ 0; their indices."""
-        self.cost.append(cost)
-        self.upper.append(upper)
-        self.integer.append(np.full(len(cost), integer))
-        self.num_cols += len(cost)
-        return np.arange(self.num_cols - len(cost), self.num_cols)
-
-    def put(self, rows: Ints, cols: Ints, values: Floats) -> None:
-        """Entries at (rows, cols), zeros left out."""
-        there = values != 0.0
-        self.rows.append(rows[there])
-        self.cols.append(cols[there])
-        self.values.append(values[there])
-
-    def put_table(self, rows: Ints, cols: Ints, table: Floats) -> None:
-        """A dense (len(cols), len(rows)) table of entries."""
-        self.put(np.tile(rows, len(cols)), np.repeat(cols, len(rows)), table.ravel())
-
-    def program(self) -> Program:
-        """All of it."""
-        return Program(
-            cost=np.concatenate(self.cost),
-            lower=np.zeros(self.num_cols),
-            upper=np.concatenate(self.upper),
-            integer=np.concatenate(self.integer),
-            row_lower=np.concatenate(self.row_lower),
-            row_upper=np.concatenate(self.row_upper),
-            rows=np.concatenate(self.rows),
-            cols=np.concatenate(self.cols),
-            values=np.concatenate(self.values),
-        )
-
-
 def round_up(
     problem: Problem,
     columns: Columns,
@@ -141,7 +85,7 @@ def round_up(
     free[columns.claimant[kept]] = True
     free[spelled_out] = True
     replicas[free[problem.service_of_offer]] = 0.0
-    build = _Rows()
+    build = Build()
     stock = problem.stock - replicas @ problem.offer_chips
     pools = build.add_rows(np.full(len(stock), -np.inf), stock)
     taken = _add_options(build, problem, pools, branch)
@@ -169,7 +113,7 @@ def round_up(
     return Rounding(point=point, bound=solution.bound, interrupted=solution.interrupted)
 
 
-def _add_options(build: _Rows, problem: Problem, pools: Ints, branch: Branch) -> Ints:
+def _add_options(build: Build, problem: Problem, pools: Ints, branch: Branch) -> Ints:
     """Σ_k λ_jk ≤ 1, = 1 where the job is required."""
     one = np.ones(problem.num_jobs)
     rows = build.add_rows(np.where(branch.required, 1.0, 0.0), one)
@@ -179,7 +123,7 @@ def _add_options(build: _Rows, problem: Problem, pools: Ints, branch: Branch) ->
     return cols
 
 
-def _add_columns(build: _Rows, problem: Problem, columns: Columns, kept: Ints, pools: Ints) -> Ints:
+def _add_columns(build: Build, problem: Problem, columns: Columns, kept: Ints, pools: Ints) -> Ints:
     """Σ_c λ_sc = 1 for services that pick a column."""
     services, row = np.unique(columns.claimant[kept], return_inverse=True)
     rows = build.add_rows(np.ones(len(services)), np.ones(len(services)))
@@ -189,24 +133,14 @@ def _add_columns(build: _Rows, problem: Problem, columns: Columns, kept: Ints, p
     return cols
 
 
-def _spell_out(build: _Rows, problem: Problem, service: int, pools: Ints, claims: Claims) -> Ints:
-    """Σ_o x_or = 1 per class, Σ_r w_or·x_or ≤ n_o per offer, and the cut; the columns of n."""
+def _spell_out(build: Build, problem: Problem, service: int, pools: Ints, claims: Claims) -> Ints:
+    """The service's own rows, its chips, and the cut; the columns of its replica counts."""
     offers = problem.offers(service)
-    load = problem.loads(service)
-    price = problem.offer_cost[offers] + problem.offer_chips[offers] @ claims.scarcity
-    counts = build.add_cols(problem.offer_cost[offers], problem.max_replicas[offers], integer=True)
+    counts = build.add_service(
+        problem.offer_cost[offers], problem.loads(service), problem.max_replicas[offers]
+    )
     build.put_table(pools, counts, problem.offer_chips[offers])
-    if problem.num_classes[service] == 1:
-        row = build.add_rows(np.ones(1), np.full(1, np.inf))
-        build.put(np.repeat(row, len(counts)), counts, 1.0 / load[:, 0])
-    elif problem.num_classes[service] > 1:
-        offer, kind = np.nonzero(np.isfinite(load))
-        share = build.add_cols(np.zeros(len(offer)), np.full(len(offer), np.inf), integer=False)
-        carried = build.add_rows(np.ones(load.shape[1]), np.ones(load.shape[1]))
-        held = build.add_rows(np.full(len(counts), -np.inf), np.zeros(len(counts)))
-        build.put(carried[kind], share, np.ones(len(share)))
-        build.put(held[offer], share, load[offer, kind])
-        build.put(held, counts, np.full(len(counts), -1.0))
+    price = problem.offer_cost[offers] + problem.offer_chips[offers] @ claims.scarcity
     cut = build.add_rows(claims.service_bound[[service]], np.full(1, np.inf))
     build.put(np.repeat(cut, len(counts)), counts, price)
     return counts

@@ -161,11 +161,12 @@ class Master:
     ) -> Relaxation:
         """Prices and mix for what ``branch`` allows, starting at ``scarcity``.
 
-        Ends when mix and bound differ by ``precision`` (relative), or ``keep_going`` says no.
+        Ends when mix and bound differ by ``precision`` (relative), or ``keep_going`` says no of a mix that
+        lacks no chips.
         """
         problem, num_pools = self._problem, len(self._problem.stock)
         self._restrict(branch)
-        best = respond(problem, branch, scarcity, known=self._known, tolerance=precision / 4)
+        best = respond(problem, branch, scarcity, known=self._known, tolerance=precision / 2)
         if not np.isfinite(best.bound):  # somebody has no answer at any price
             nothing = np.zeros(len(self.columns.cost))
             return Relaxation(
@@ -177,12 +178,12 @@ class Master:
             cost, weight, dual = self._lp.solve()
             excess = weight[:num_pools] * self._scale
             precise = cost - best.bound <= precision * max(abs(cost), abs(best.bound))
-            if precise or not keep_going():
+            if precise or (excess.max(initial=0.0) <= 1e-6 and not keep_going()):
                 break
             prices = np.maximum(-dual[:num_pools], 0.0) / self._scale
             rent = dual[num_pools : num_pools + problem.num_services]
             asked = smoothing * best.scarcity + (1 - smoothing) * prices
-            claims = respond(problem, branch, asked, known=self._known, tolerance=precision / 4)
+            claims = respond(problem, branch, asked, known=self._known, tolerance=precision / 2)
             learnt = self._beats(claims, prices, rent)
             self._learn(claims, learnt)
             if claims.bound > best.bound:

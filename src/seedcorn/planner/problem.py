@@ -17,6 +17,8 @@ from seedcorn.domain.market import Market, MarketService
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+DENSE_LIMIT = 40_000
+"""Entries of a service's dense tableau: (offers + classes) × offers × classes."""
 ROUNDING = 1e-9
 """A load of n·(1 + 1e-9) replicas is carried by n: float rounding is not traffic."""
 
@@ -30,7 +32,7 @@ class Problem:
         unit: Value of 1.0 in the arrays, in the market's own unit.
         offer_cost: (num_offers,) price·chips + cost of one replica when no pool is scarce.
         offer_chips: (num_offers, num_pools) chips of one replica.
-        max_replicas: (num_offers,) replicas beyond which an offer is of no use or does not fit the pools.
+        max_replicas: (num_offers,) replicas beyond which an offer is of no use; 0: does not fit the pools.
         load_start: (num_services + 1,) where each service's (offers, classes) block of ``load`` starts.
         load: Blocks of replicas needed to carry a whole class; ``inf``: cannot.
         num_classes: (num_services,) classes with demand.
@@ -65,6 +67,14 @@ class Problem:
         return len(self.market.jobs)
 
     @property
+    def is_dense(self) -> NDArray[np.bool_]:
+        """(num_services,) small enough for the compiled best response; past it a sparse solver is faster."""
+        offers = np.diff(self.offer_start)
+        return (self.num_classes <= 1) | (
+            (offers + self.num_classes) * offers * self.num_classes <= DENSE_LIMIT
+        )
+
+    @property
     def service_of_offer(self) -> Ints:
         """(num_offers,) whose it is."""
         return np.repeat(np.arange(self.num_services), np.diff(self.offer_start))
@@ -85,7 +95,8 @@ class Problem:
     def loads(self, service: int) -> Floats:
         """(num_offers, num_classes) replicas each offer needs for each class alone."""
         block = self.load[self.load_start[service] : self.load_start[service + 1]]
-        return block.reshape(-1, max(int(self.num_classes[service]), 1))
+        offers = self.offers(service)
+        return block.reshape(offers.stop - offers.start, int(self.num_classes[service]))
 
 
 def classes(service: MarketService) -> tuple[str, ...]:
@@ -158,9 +169,10 @@ def _unit(offer_cost: Floats, worth: Floats) -> float:
 
 
 def _max_replicas(blocks: list[Floats], offer_chips: Floats, stock: Floats) -> Floats:
-    """(num_offers,) the lesser of what carries every class alone and what the pools hold."""
+    """(num_offers,) what carries every class alone; 0 where not even one replica fits the pools.
+
+    No tighter bound by the pools: it would hide their scarcity from the prices.
+    """
     needed = [np.where(np.isfinite(block), block, 0.0).sum(axis=1) for block in blocks]
     whole = np.ceil(np.concatenate([np.zeros(0), *needed]) * (1 - ROUNDING))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(offer_chips > 0, np.floor(stock / offer_chips), np.inf)
-    return np.asarray(np.minimum(whole, room.min(axis=1, initial=np.inf)))
+    return np.where(np.all(offer_chips <= stock, axis=1), whole, 0.0)

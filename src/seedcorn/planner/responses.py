@@ -17,7 +17,6 @@ from seedcorn.planner._jit import jit
 from seedcorn.planner.problem import Floats, Ints
 
 NODE_LIMIT = 20_000
-DENSE_LIMIT = 40_000
 _EPS = 1e-9
 _INTEGRAL = 1e-7
 _MAX_DEPTH = 256
@@ -459,8 +458,3 @@ def level_shares(w: Floats, replicas: Floats, share: Floats) -> float:
             low = trial
             trial = 0.5 * (low + best)
     return best
-
-
-def fits_dictionary(num_offers: int, num_classes: int) -> bool:
-    """Whether a service of this size is for ``split``: past it, a sparse solver is faster than the dense one here."""
-    return (num_offers + num_classes) * num_offers * num_classes <= DENSE_LIMIT

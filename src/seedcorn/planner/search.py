@@ -23,7 +23,10 @@ from seedcorn.planner.problem import Floats, Ints, Problem
 _WHOLE = 1e-6
 _SPELLED_OUT = 4_000
 """Variables that a program may spend on services spelled out; a market under this is spelled out whole."""
+_EXACT = 1e-8
+"""A gap under this is float rounding."""
 _ROUNDING_NODES = 200
+_NO_LIMIT = 2**31 - 1
 _POLISHES = 40
 
 
@@ -53,7 +56,7 @@ class Search:
         self.bound = -np.inf
         self.claims: Claims | None = None
         self.interrupted = False
-        self._gap = gap
+        self._gap = max(gap, _EXACT)
         self._deadline_s = deadline_s
         self._seed = seed
         self._report = report
@@ -118,14 +121,14 @@ class Search:
 
     def _relax(self, branch: Branch, scarcity: Floats) -> Relaxation:
         """The relaxed market of one branch; its bound is ``inf`` where chips lack whatever is paid for them."""
-        relaxation = self._master.relax(branch, scarcity, precision=self._gap / 10, keep_going=self._going)
+        relaxation = self._master.relax(branch, scarcity, precision=self._gap / 4, keep_going=self._going)
         if relaxation.excess.max(initial=0.0) <= _WHOLE or not self._going():
             return relaxation
         lacking = lacking_chips(self.problem, branch, keep_going=self._going)
         if lacking.claims.bound > _WHOLE:
             return replace(relaxation, claims=replace(relaxation.claims, bound=np.inf))
         self._master.adopt(lacking.columns)
-        return self._master.relax(branch, scarcity, precision=self._gap / 10, keep_going=self._going)
+        return self._master.relax(branch, scarcity, precision=self._gap / 4, keep_going=self._going)
 
     def _lump(self, relaxation: Relaxation) -> int | None:
         """The option whose being split matters most to the gap, if any matters."""
@@ -166,7 +169,16 @@ class Search:
         """As many of ``services``, from the first, as a program has room for."""
         return services[np.cumsum(self._columns[services]) <= _SPELLED_OUT]
 
-    def _program(self, kept: Ints, loose: Ints, branch: Branch, claims: Claims, bound: float) -> float:
+    def _program(
+        self,
+        kept: Ints,
+        loose: Ints,
+        branch: Branch,
+        claims: Claims,
+        bound: float,
+        *,
+        node_limit: int = _ROUNDING_NODES,
+    ) -> float:
         """Round; what the program was bounded by."""
         rounding = round_up(
             self.problem,
@@ -179,7 +191,7 @@ class Search:
             gap=self._gap / 10,
             target=bound + 0.9 * self._slack(bound),
             time_limit_s=self.left_s,
-            node_limit=_ROUNDING_NODES,
+            node_limit=node_limit,
             seed=self._seed,
         )
         self.interrupted |= rounding.interrupted
@@ -193,7 +205,7 @@ class Search:
         nobody = np.zeros(0, dtype=np.int64)
         if self._columns.sum() <= _SPELLED_OUT:
             everybody = np.arange(self.problem.num_services)
-            bound = self._program(nobody, everybody, root, self.claims, self.bound)
+            bound = self._program(nobody, everybody, root, self.claims, self.bound, node_limit=_NO_LIMIT)
             self.bound = min(max(self.bound, bound), self.cost)
             return
         rng = np.random.default_rng(self._seed)

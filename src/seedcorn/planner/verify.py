@@ -22,6 +22,8 @@ def objective(market: Market, allocation: Allocation) -> float:
 
 def verify(market: Market, allocation: Allocation) -> tuple[str, ...]:
     """Every rule of the market that ``allocation`` breaks, in words; empty when it holds them all."""
+    if allocation.objective is None:
+        return ("there is no allocation",)
     return (
         *_pools_broken(market, allocation),
         *(broken for service in market.services for broken in _service_broken(service, allocation)),
