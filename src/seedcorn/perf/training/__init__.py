@@ -2,6 +2,7 @@
 
 from seedcorn.perf.training.effectiveness import checkpoint_interval_s, effectiveness_share
 from seedcorn.perf.training.layout import TrainingParallelism
+from seedcorn.perf.training.mixed import MixedPart, MixedRate, mixed_gang_rate
 from seedcorn.perf.training.rate import TrainingRate, batch_tokens, training_rate
 from seedcorn.perf.training.search import (
     GangOption,
@@ -13,6 +14,8 @@ from seedcorn.perf.training.search import (
 
 __all__ = [
     "GangOption",
+    "MixedPart",
+    "MixedRate",
     "TrainingParallelism",
     "TrainingRate",
     "batch_tokens",
@@ -20,6 +23,7 @@ __all__ = [
     "checkpoint_interval_s",
     "effectiveness_share",
     "gang_options",
+    "mixed_gang_rate",
     "relative_speed",
     "speed_per_chip",
     "training_rate",

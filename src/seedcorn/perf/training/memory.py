@@ -43,13 +43,13 @@ class TrainingMemory:
         return self.states_bytes + self.recomputed_bytes
 
 
-def training_memory(shape: TrainingShape, layouts: Layouts, *, microbatch_tokens: Floats) -> TrainingMemory:
+def training_memory(shape: TrainingShape, layouts: Layouts, *, held_tokens: Floats) -> TrainingMemory:
     """Memory of the first pipeline stage, which holds pp microbatches of its layers: all layers of one.
 
     Args:
         shape: The model.
         layouts: How it is spread.
-        microbatch_tokens: Tokens of one microbatch over a whole context-parallel group.
+        held_tokens: Tokens of one microbatch, over a whole context-parallel group.
             Shape: (num_layouts,).
     """
     dense, experts = params_per_chip(shape, layouts)
@@ -60,7 +60,7 @@ def training_memory(shape: TrainingShape, layouts: Layouts, *, microbatch_tokens
     gathered_layer = np.where(layouts.fsdp, 2 * 2 * (dense + experts) / shape.num_hidden_layers, 0.0)
     states = whole * (dense + experts) + sharded * (dense / dense_shards + experts / expert_shards)
 
-    tokens = microbatch_tokens / (layouts.cp * layouts.tp)
+    tokens = held_tokens / (layouts.cp * layouts.tp)
     layers = shape.num_hidden_layers
     all_kept = ACTIVATION_BYTES * shape.active_params / (12 * shape.hidden_size)
     inputs = RECOMPUTED_ACTIVATION_BYTES * shape.hidden_size * layers + all_kept / layers

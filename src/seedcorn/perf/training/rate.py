@@ -8,7 +8,7 @@ from statistics import NormalDist
 from seedcorn.domain.hardware import Pool
 from seedcorn.domain.offer import Evidence
 from seedcorn.domain.workload import TrainingJob
-from seedcorn.errors import DoesNotFit, Infeasible, UnknownFact
+from seedcorn.errors import DoesNotFit, Infeasible, InputError, UnknownFact
 from seedcorn.perf.training.coefficients import Coefficients, bundled_coefficients
 from seedcorn.perf.training.effectiveness import effectiveness_share
 from seedcorn.perf.training.layout import Floats, Layouts, TrainingParallelism, layouts_of
@@ -75,8 +75,8 @@ class Question:
 
     def needed_bytes(self, layouts: Layouts) -> Floats:
         """Least bytes on the fullest chip. Shape: (num_layouts,)."""
-        microbatch_tokens = self.step.microbatch_tokens(layouts)
-        return training_memory(self.shape, layouts, microbatch_tokens=microbatch_tokens).least_bytes
+        held_tokens = self.step.held_tokens(layouts)
+        return training_memory(self.shape, layouts, held_tokens=held_tokens).least_bytes
 
     @property
     def usable_bytes(self) -> float:
@@ -137,18 +137,18 @@ def batch_tokens(job: TrainingJob) -> float:
     return max(0.2920 * float(compute_flop**0.3271), float(job.sequence_length))
 
 
-def training_rate(
-    job: TrainingJob, pool: Pool, parallelism: TrainingParallelism, *, fitted: Coefficients | None = None
-) -> TrainingRate:
+def training_rate(job: TrainingJob, pool: Pool, parallelism: TrainingParallelism) -> TrainingRate:
     """How fast ``job`` trains on ``pool`` in one given layout.
 
     Raises:
+        InputError: The sizes contradict the model, the node or each other.
         DoesNotFit: A chip's memory is too small even with full recomputation.
         Infeasible: More replicas than the batch has sequences.
         Unsupported: The chip does not compute in the job's format.
         UnknownFact: The chip or the pool lacks a fact that the layout needs.
     """
-    question = resolve(job, pool, fitted)
+    question = resolve(job, pool)
+    _check_sizes(question, parallelism)
     check_network(question, parallelism.chips)
     layouts = layouts_of([parallelism])
     needed_bytes = float(question.needed_bytes(layouts)[0])
@@ -156,8 +156,9 @@ def training_rate(
         raise _does_not_fit(question, parallelism, needed_bytes)
     if not question.step.feeds(layouts)[0]:
         raise Infeasible(
-            f"job {job.name!r} has {question.step.batch_tokens / job.sequence_length:,.0f} sequences of {job.sequence_length:,} tokens"
-            f" in a batch, but dp {parallelism.dp} needs one for each replica; use a smaller dp or a larger batch"
+            f"job {job.name!r} trains {question.step.batch_tokens / job.sequence_length:,.0f} sequences of"
+            f" {job.sequence_length:,} tokens in a batch, but {parallelism} needs {parallelism.dp * parallelism.mbs:,}"
+            " (dp x mbs); use a smaller dp or a larger batch"
         )
     return question.rate(parallelism)
 
@@ -166,6 +167,28 @@ def check_network(question: Question, chips: int) -> None:
     """Raise ``UnknownFact`` where a gang leaves the scale-up domain and the network is unknown."""
     if chips > question.facts.domain and question.facts.network_bytes_per_s is None:
         raise UnknownFact(f"pool {question.pool.name}", "network bandwidth between nodes")
+
+
+def _check_sizes(question: Question, parallelism: TrainingParallelism) -> None:
+    """Raise ``InputError`` for sizes that no launcher would accept."""
+    node, layers, experts = (
+        question.pool.chips_per_node,
+        question.shape.num_hidden_layers,
+        max(1, question.shape.num_experts),
+    )
+    stage = parallelism.tp * parallelism.cp * parallelism.dp
+    if parallelism.tp > max(node, question.facts.domain):
+        raise InputError(
+            f"{parallelism}: tp {parallelism.tp} leaves the node of {node} chips; use at most that"
+        )
+    if parallelism.pp > layers:
+        raise InputError(f"{parallelism}: pp {parallelism.pp} exceeds the model's {layers} layers")
+    if parallelism.ep > experts or stage % parallelism.ep:
+        raise InputError(
+            f"{parallelism}: ep {parallelism.ep} must divide tp x cp x dp = {stage} and not exceed the model's {experts} experts"
+        )
+    if parallelism.fsdp and parallelism.pp > 1:
+        raise InputError(f"{parallelism}: fsdp with pp > 1 is not modelled; use one of them")
 
 
 def _does_not_fit(question: Question, parallelism: TrainingParallelism, needed_bytes: float) -> DoesNotFit:

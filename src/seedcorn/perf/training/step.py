@@ -133,14 +133,24 @@ class StepTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepShape:
-    """One optimizer step: how many tokens, in sequences of what length."""
+    """One optimizer step: how many tokens, in sequences of what length.
+
+    Attributes:
+        in_flight: Microbatches a chip holds over those of its own pipeline: above 1 where that is
+            only the first part of a longer one.
+    """
 
     batch_tokens: float
     sequence_length: int
+    in_flight: float = 1.0
 
     def microbatch_tokens(self, layouts: Layouts) -> Floats:
         """Tokens a context-parallel group takes at once. Shape: (num_layouts,)."""
         return layouts.mbs * self.sequence_length
+
+    def held_tokens(self, layouts: Layouts) -> Floats:
+        """Tokens whose activations a context-parallel group holds. Shape: (num_layouts,)."""
+        return self.microbatch_tokens(layouts) * self.in_flight
 
     def feeds(self, layouts: Layouts) -> NDArray[np.bool_]:
         """Whether every replica gets a microbatch. Shape: (num_layouts,)."""
@@ -167,17 +177,18 @@ def step_terms(
     tp = fitted.tp_exposed_share * _tensor_s(shape, facts, layouts)
     ep = fitted.ep_exposed_share * _expert_s(shape, facts, layouts)
 
-    recomputed = np.where(layouts.recompute, 1.0, _recomputed_share(shape, facts, layouts, microbatch))
+    recomputed = np.where(layouts.recompute, 1.0, _recomputed_share(shape, facts, layouts, step))
     recompute = recomputed * (gemm + attention + elementwise + launch + tp + ep) / 3
 
     busy = gemm + attention + elementwise + weights + launch + recompute + tp + ep
     order = fitted.dp_overlap
-    with_reduce = (busy**order + _reduce_s(shape, facts, layouts, step, microbatch) ** order) ** (1 / order)
+    exchange = _reduce_s(shape, facts, layouts, step, microbatch)
+    reduce = np.maximum(0.0, (busy**order + exchange**order) ** (1 / order) - busy)
     microbatches = np.maximum(1.0, step.batch_tokens / (layouts.dp * microbatch))
     idle = fitted.bubble_factor * (layouts.pp - 1) / (microbatches * _interleaving(shape, layouts))
-    bubble = with_reduce * (_slowest_stage(shape, layouts) * (1 + idle) - 1)
+    bubble = (busy + reduce) * (_slowest_stage(shape, layouts) * (1 + idle) - 1)
     scale = (
-        (with_reduce + bubble) * fitted.scale_loss * np.log2(np.maximum(1.0, layouts.chips / facts.domain))
+        (busy + reduce + bubble) * fitted.scale_loss * np.log2(np.maximum(1.0, layouts.chips / facts.domain))
     )
     return StepTerms(
         gemm_s=gemm,
@@ -188,7 +199,7 @@ def step_terms(
         recompute_s=recompute,
         tp_s=tp,
         ep_s=ep,
-        reduce_s=with_reduce - busy,
+        reduce_s=reduce,
         bubble_s=bubble,
         scale_s=scale,
     )
@@ -236,9 +247,9 @@ def _tensor_s(shape: TrainingShape, facts: Facts, layouts: Layouts) -> Floats:
     return gathered_bytes * (layouts.tp - 1) / facts.link_bytes_per_s
 
 
-def _recomputed_share(shape: TrainingShape, facts: Facts, layouts: Layouts, microbatch: Floats) -> Floats:
+def _recomputed_share(shape: TrainingShape, facts: Facts, layouts: Layouts, step: StepShape) -> Floats:
     """Share of the layers whose forward pass must run twice for the activations to fit; 1 at most."""
-    memory = training_memory(shape, layouts, microbatch_tokens=microbatch)
+    memory = training_memory(shape, layouts, held_tokens=step.held_tokens(layouts))
     excess = memory.states_bytes + memory.activations_bytes - USABLE_SHARE * facts.memory_bytes
     return np.clip(excess / (memory.activations_bytes - memory.recomputed_bytes), 0.0, 1.0)
 
