@@ -1,10 +1,12 @@
 """The kernels against the token-by-token twin, request by request."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedcorn.domain.workload import EngineSettings
+from seedcorn.replay.kernels import gaps
 from seedcorn.replay.reference import replay_slowly
 from seedcorn.replay.simulation import Router, replay_requests
 from tests.replay.builders import TICK_S, a_step_model, a_trace
@@ -66,16 +68,19 @@ def assert_same(models, engine, trace, router):
     assert np.isnan(times.first_token_s[~kept]).all()
     np.testing.assert_allclose(times.busy_s, [replica.busy_s for replica in replicas], rtol=1e-12)
     assert times.steps == sum(replica.steps for replica in replicas)
-    return times, served
+    gaps_s = np.concatenate([np.diff(end.token_s) for end in served] or [np.empty(0)])
+    bins = [gaps.bin_of(gap_s) for gap_s in gaps_s]
+    assert times.gap_counts.tolist() == np.bincount(bins, minlength=gaps.NUM_BINS).tolist()
+    return times
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(engine=engines(), model=step_models(), trace=traces())
 def test_one_replica(engine, model, trace):
     assert_same([model], engine, trace, Router.ROUND_ROBIN)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     engine=engines(),
     models=st.lists(step_models(), min_size=2, max_size=4),
@@ -84,3 +89,61 @@ def test_one_replica(engine, model, trace):
 )
 def test_unlike_replicas_behind_a_router(engine, models, trace, router):
     assert_same(models, engine, trace, router)
+
+
+@pytest.mark.parametrize("prefix_caching", [True, False])
+def test_a_starved_replica_that_preempts_all_the_time(prefix_caching):
+    rng = np.random.default_rng(5)
+    trace = a_trace(
+        np.cumsum(rng.integers(0, 40, 300)) * 2.0**-10, rng.integers(1, 300, 300), rng.integers(1, 200, 300)
+    )
+    engine = EngineSettings(
+        max_num_seqs=16, max_num_batched_tokens=128, block_size=16, prefix_caching=prefix_caching
+    )
+    model = a_step_model(fixed_s=2.0**-7, token_s=TICK_S, context_s=TICK_S, pair_s=TICK_S, kv_tokens=1100)
+
+    times = assert_same([model], engine, trace, Router.ROUND_ROBIN)
+
+    assert times.preemptions.sum() > 200
+
+
+def test_survivors_are_reused_so_prefix_caching_saves_steps():
+    rng = np.random.default_rng(5)
+    trace = a_trace(np.zeros(200), rng.integers(1, 300, 200), rng.integers(1, 200, 200))
+    model = a_step_model(kv_tokens=1500)
+
+    steps = {
+        caching: replay_requests(
+            [model], EngineSettings(max_num_batched_tokens=256, prefix_caching=caching), trace
+        ).steps
+        for caching in (True, False)
+    }
+
+    assert steps[True] < steps[False]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    model=st.builds(
+        a_step_model,
+        fixed_s=st.floats(1e-3, 0.05),
+        token_s=st.floats(0, 1e-3),
+        context_s=st.floats(0, 1e-5),
+        pair_s=st.floats(0, 1e-6),
+        kv_tokens=st.integers(300, 3000),
+    ),
+    seed=st.integers(0, 2**32),
+)
+def test_any_coefficients_agree_to_a_nanosecond(model, seed):
+    """Not dyadic: sums round differently on the two sides, and agree within rounding."""
+    rng = np.random.default_rng(seed)
+    trace = a_trace(np.cumsum(rng.exponential(0.2, 30)), rng.integers(1, 200, 30), rng.integers(1, 100, 30))
+
+    times = replay_requests([model], EngineSettings(max_num_seqs=8, max_num_batched_tokens=64), trace)
+    ends, _ = replay_slowly(
+        [model], EngineSettings(max_num_seqs=8, max_num_batched_tokens=64), trace, router=Router.ROUND_ROBIN
+    )
+
+    kept = times.replica >= 0
+    last_s = [end.token_s[-1] for end in ends if end is not None]
+    np.testing.assert_allclose(times.finish_s[kept], last_s, rtol=1e-9, atol=1e-9)

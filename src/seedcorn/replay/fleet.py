@@ -30,7 +30,7 @@ def replay(
     engine: EngineSettings,
     trace: Trace,
     *,
-    router: Router = Router.LEAST_OUTSTANDING,
+    router: Router = Router.ROUND_ROBIN,
     slo: Slo | None = None,
 ) -> Outcome:
     """Outcome of ``trace`` on ``replicas`` behind one router; see ``replay_requests`` for the arguments."""
@@ -41,7 +41,7 @@ def replay_groups(
     groups: Sequence[ReplicaGroup],
     trace: Trace,
     *,
-    router: Router = Router.LEAST_OUTSTANDING,
+    router: Router = Router.ROUND_ROBIN,
     slo: Slo | None = None,
 ) -> Outcome:
     """Outcome of ``trace`` on ``groups``: requests are dealt to groups by share, then routed within the group.

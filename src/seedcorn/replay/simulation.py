@@ -69,7 +69,7 @@ def replay_requests(
     engine: EngineSettings,
     trace: Trace,
     *,
-    router: Router = Router.LEAST_OUTSTANDING,
+    router: Router = Router.ROUND_ROBIN,
 ) -> RequestTimes:
     """Replay ``trace`` until its last request is done.
 

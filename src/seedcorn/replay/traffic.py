@@ -234,8 +234,8 @@ def scaled(trace: Trace, *, rate_per_s: float, seed: int, num_requests: int | No
 
     In operational time (arrivals counted along the smoothed cumulative rate curve) the mean gap is 1
     and what is left is burstiness. Runs of 64 requests, each with the gap before it and its lengths,
-    are shuffled and repeated until there are enough, and mapped back along the curve, raised or
-    lowered to the new rate.
+    are shuffled and repeated until there are enough, held to the mean over every 200 requests, and
+    mapped back along the curve, raised or lowered to the new rate.
 
     Kept: the mean rate (exactly ``rate_per_s``), the rate curve over windows of about 200 requests of
     ``trace``, the distribution of gaps relative to the rate of the moment and their order within
@@ -257,7 +257,8 @@ def scaled(trace: Trace, *, rate_per_s: float, seed: int, num_requests: int | No
     gap_before = np.diff(operational, prepend=operational[0] - around)
     order = _shuffled_runs(trace.num_requests, count, np.random.default_rng(seed))
     position = np.cumsum(gap_before[order])
-    position = (position - position[0]) / (position[-1] - position[0])
+    anchors = np.unique(np.append(np.arange(0, count, _WINDOW_REQUESTS), count - 1))
+    position = np.interp(position, position[anchors], anchors / (count - 1))  # no drift from the curve
     along = np.interp(position, curve / curve[-1], (curve_s - curve_s[0]) / (curve_s[-1] - curve_s[0]))
     return replace(part(trace, order), arrival_s=along * ((count - 1) / rate_per_s))
 
