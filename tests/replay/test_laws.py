@@ -71,12 +71,12 @@ def test_same_input_same_bytes(trace, router):
 def test_more_replicas_attain_no_less(router):
     trace = scaled(read_trace("azure-conv"), rate_per_s=40.0, seed=0, num_requests=20_000)
 
-    attained = [
-        replay(
-            [a_step_model()] * replicas, EngineSettings(), trace, router=router, slo=SLO
-        ).slo_attainment_share
-        for replicas in range(2, 9)
-    ]
+    def attained_share(replicas):
+        found = replay([a_step_model()] * replicas, EngineSettings(), trace, router=router, slo=SLO)
+        assert found.slo_attainment_share is not None
+        return found.slo_attainment_share
+
+    attained = [attained_share(replicas) for replicas in range(2, 9)]
 
     assert all(more >= fewer - 0.002 for fewer, more in itertools.pairwise(attained))
     assert attained[0] < 0.9 < 0.99 < attained[-1]

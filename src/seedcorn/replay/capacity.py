@@ -121,7 +121,7 @@ def _evenly_picked(trace: Trace, count: int) -> Trace:
 
 def _spaced_outcome(step_model: StepModel, engine: EngineSettings, trace: Trace, gap_s: float) -> Outcome:
     """One replica given the requests of ``trace``, one every ``gap_s``."""
-    spaced = replace(trace, arrival_s=np.arange(trace.num_requests) * gap_s)
+    spaced = replace(trace, arrival_s=np.arange(trace.num_requests, dtype=np.float64) * gap_s)
     return outcome(replay_requests([step_model], engine, spaced), spaced)
 
 

@@ -150,7 +150,7 @@ def _azure_arrival_s(table: pl.DataFrame, where: str) -> NDArray[np.float64]:
     times = stamps.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ns", strict=False)
     _check_no_null(times, table["TIMESTAMP"], where, "a time such as 2023-11-16 18:15:46.68")
     since_ns = times.to_physical().to_numpy()
-    return (since_ns - since_ns[0]) / 1e9
+    return np.asarray((since_ns - since_ns[0]) / 1e9, dtype=np.float64)
 
 
 def _seconds(table: pl.DataFrame, where: str) -> NDArray[np.float64]:

@@ -10,12 +10,13 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from platformdirs import user_cache_path
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., object])
+_numba_config: Any = numba.config  # numba fills it in as it starts
 _log = logging.getLogger(__name__)
 
 
@@ -32,8 +33,8 @@ def _cache_dir() -> str | None:
 
     ``NUMBA_CACHE_DIR``, which numba reads itself, comes first.
     """
-    if numba.config.CACHE_DIR:
-        return str(numba.config.CACHE_DIR)
+    if _numba_config.CACHE_DIR:
+        return str(_numba_config.CACHE_DIR)
     path = user_cache_path("seedcorn") / "kernels" / _sources_hash()
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -48,10 +49,10 @@ _CACHE_DIR = _cache_dir()
 
 def jit(kernel: _Kernel) -> _Kernel:
     """``kernel``, compiled on its first call, kept on disk, and free of Python's global lock."""
-    shared = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _CACHE_DIR or shared  # numba picks the place when it decorates
+    shared = _numba_config.CACHE_DIR
+    _numba_config.CACHE_DIR = _CACHE_DIR or shared  # numba picks the place when it decorates
     try:
-        compiled: _Kernel = numba.njit(cache=_CACHE_DIR is not None, nogil=True)(kernel)
+        compiled: Any = numba.njit(cache=_CACHE_DIR is not None, nogil=True)(kernel)
     finally:
-        numba.config.CACHE_DIR = shared
-    return compiled
+        _numba_config.CACHE_DIR = shared
+    return cast(_Kernel, compiled)

@@ -19,7 +19,7 @@ NUM_BINS = (_HIGHEST_EXPONENT - _LOWEST_EXPONENT) << _PARTS_BITS
 @jit
 def bin_of(gap_s: float) -> int:
     """The bin that ``gap_s`` falls in; the first or last one beyond the range."""
-    index = (np.float64(gap_s).view(np.int64) >> _SHIFT) - _FIRST
+    index = int(np.float64(gap_s).view(np.int64) >> _SHIFT) - _FIRST
     return min(max(index, 0), NUM_BINS - 1)
 
 

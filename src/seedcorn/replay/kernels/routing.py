@@ -28,7 +28,7 @@ from seedcorn.replay.kernels.batching import (
 @jit
 def peak_tokens(request: int, requests: Requests) -> int:
     """KV tokens that ``request`` holds in its last step; its last token is never cached."""
-    return requests.input_tokens[request] + requests.output_tokens[request] - 1
+    return int(requests.input_tokens[request] + requests.output_tokens[request] - 1)
 
 
 @jit
@@ -126,12 +126,27 @@ def look(i: int, limits: Limits, replicas: Replicas, outlook: Outlook) -> None:
 
 
 @jit
+def bring_up(
+    i: int,
+    now_s: float,
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    outlook: Outlook,
+    gap_counts: NDArray[np.int64],
+) -> None:
+    """Run replica ``i`` up to ``now_s`` and renew its outlook."""
+    advance(i, now_s, limits, requests, replicas, gap_counts)
+    look(i, limits, replicas, outlook)
+
+
+@jit
 def fewest_outstanding(i: int, at_s: float, replicas: Replicas, outlook: Outlook) -> float:
     """Least outstanding tokens that replica ``i`` can have at ``at_s``, within its outlook."""
     since_s = at_s - replicas.clock_s[i]
     if since_s <= 0:
         return float(outlook.outstanding[i])
-    return outlook.outstanding[i] - outlook.step_tokens[i] - since_s * outlook.tokens_per_s[i]
+    return float(outlook.outstanding[i] - outlook.step_tokens[i] - since_s * outlook.tokens_per_s[i])
 
 
 @jit
@@ -161,8 +176,7 @@ def run_least_outstanding(
         likely, least = -1, 0.0
         for i in range(num_replicas):
             if now_s > outlook.until_s[i]:
-                advance(i, now_s, limits, requests, replicas, gap_counts)
-                look(i, limits, replicas, outlook)
+                bring_up(i, now_s, limits, requests, replicas, outlook, gap_counts)
             if tokens <= replicas.usable_blocks[i] << limits.block_shift:
                 fewest = fewest_outstanding(i, now_s, replicas, outlook)
                 if likely < 0 or fewest < least:
@@ -170,16 +184,14 @@ def run_least_outstanding(
         dealt_to[r] = -1
         if likely < 0:
             continue
-        advance(likely, now_s, limits, requests, replicas, gap_counts)
-        look(likely, limits, replicas, outlook)
+        bring_up(likely, now_s, limits, requests, replicas, outlook, gap_counts)
         best = likely
         for i in range(num_replicas):
             if i == likely or tokens > replicas.usable_blocks[i] << limits.block_shift:
                 continue
             if fewest_outstanding(i, now_s, replicas, outlook) > outlook.outstanding[best]:
                 continue
-            advance(i, now_s, limits, requests, replicas, gap_counts)
-            look(i, limits, replicas, outlook)
+            bring_up(i, now_s, limits, requests, replicas, outlook, gap_counts)
             ahead = outlook.outstanding[best] - outlook.outstanding[i]
             if ahead > 0 or (ahead == 0 and i < best):
                 best = i
@@ -188,4 +200,4 @@ def run_least_outstanding(
         look(best, limits, replicas, outlook)
         outlook.until_s[best] = max(replicas.clock_s[best], now_s)
     for i in range(num_replicas):
-        advance(i, np.inf, limits, requests, replicas, gap_counts)
+        bring_up(i, np.inf, limits, requests, replicas, outlook, gap_counts)
