@@ -213,3 +213,12 @@ def test_the_reference_page_shows_a_chip_file_and_every_field(tmp_path):
 def test_a_file_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"nowhere\.toml: no such file"):
         find_chip("nowhere.toml")
+
+
+def test_driver_offers_gibibytes_less_what_firmware_keeps():
+    """25,250,627,584 bytes: device_total_memory of the vLLM run on an RTX 4090 (LLMServingSim)."""
+    assert find_chip("RTX 4090").chip.driver_memory_bytes == pytest.approx(25_250_627_584, rel=0.001)
+
+
+def test_what_a_driver_offers_is_unknown_where_ecc_takes_a_part():
+    assert find_chip("L40S").chip.driver_memory_bytes is None

@@ -31,6 +31,8 @@ class Chip:
     Attributes:
         family: Architecture family, which names the efficiency curves it shares (``hopper``).
         memory_bytes: On-package memory, as published.
+        driver_memory_bytes: What of it the driver offers, where known; engines count in it. Published
+            "80 GB" of HBM are 80 GiB less what the firmware keeps.
         bf16_flop_per_s: Dense peak with FP32 accumulation; likewise the other formats. ``None``
             for a format means the chip does not have it, or that nobody published it.
         link_bytes_per_s: Scale-up link, one direction, all links of one chip together.
@@ -43,6 +45,7 @@ class Chip:
     title: str
     family: str
     memory_bytes: int | None = None
+    driver_memory_bytes: int | None = None
     memory_bytes_per_s: float | None = None
     fp32_flop_per_s: float | None = None
     bf16_flop_per_s: float | None = None

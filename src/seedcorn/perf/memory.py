@@ -104,10 +104,12 @@ def kv_tokens(
     return tokens
 
 
-def _usable_bytes(chip: Chip, engine: EngineSettings) -> float:
-    if chip.memory_bytes is None:
+def _offered_bytes(chip: Chip) -> int:
+    """What the driver offers; the published size where that is not known."""
+    offered = chip.driver_memory_bytes or chip.memory_bytes
+    if offered is None:
         raise UnknownFact(chip.name, "memory size")
-    return chip.memory_bytes * engine.gpu_memory_utilization
+    return offered
 
 
 def _kv_tokens(
@@ -118,7 +120,8 @@ def _kv_tokens(
         model, engine, tp=parallelism.tp
     )
     per_token = kv_bytes_per_token(model, tp=parallelism.tp) * _stage_share(model, parallelism.pp)
-    blocks = floor((_usable_bytes(chip, engine) - fixed) / (per_token * engine.block_size))
+    usable = _offered_bytes(chip) * engine.gpu_memory_utilization
+    blocks = floor((usable - fixed) / (per_token * engine.block_size))
     return blocks * engine.block_size
 
 
@@ -147,13 +150,13 @@ def _does_not_fit(
     cache = parallelism.tp * kv_bytes_per_token(model, tp=parallelism.tp) * least
     reserve = chips * reserve_bytes(model, engine, tp=parallelism.tp)
     needed = round(weights + cache + reserve)
-    available = round(chips * _usable_bytes(chip, engine))
+    available = round(chips * _offered_bytes(chip) * engine.gpu_memory_utilization)
     smallest = _smallest_tp(model, chip, dtype, engine)
     remedy = f"Smallest power-of-two tp that fits: {smallest}." if smallest else "No power-of-two tp fits."
     return DoesNotFit(
         f"{model.name} in {dtype} does not fit {chips} x {chip.name}: weights {format_bytes(weights)} + "
         f"KV cache {format_bytes(cache)} ({least:,} tokens) + reserve {format_bytes(reserve)} = "
-        f"{format_bytes(needed)}, but {chips} x {format_bytes(chip.memory_bytes or 0)} at "
+        f"{format_bytes(needed)}, but {chips} x {format_bytes(_offered_bytes(chip))} at "
         f"{format_share(engine.gpu_memory_utilization)} usable is {format_bytes(available)}. {remedy}",
         needed_bytes=needed,
         available_bytes=available,

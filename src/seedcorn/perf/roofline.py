@@ -6,7 +6,8 @@ launches add up. Nothing here knows a chip or a model by name.
 """
 
 from dataclasses import dataclass
-from math import hypot, log
+from math import hypot
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,11 +131,13 @@ def experts_touched(tokens: NDArray[np.float64], *, experts: int, per_token: int
 def expert_imbalance(tokens: NDArray[np.float64], *, per_token: int, ep: int) -> NDArray[np.float64]:
     """Work of the busiest of ``ep`` groups of experts over the mean, for an even router.
 
-    The groups' loads are near-Poisson with mean λ = tokens·k/ep; the largest of ep such is about
-    λ + √(2 λ ln ep), and never more than everything.
+    The groups' loads are near-normal with mean λ = tokens·k/ep and variance λ·(1 − 1/ep). The largest of
+    ep normal variables lies Φ⁻¹((ep − 3/8)/(ep + 1/4)) deviations above their mean (Blom 1958); a group
+    never gets more than everything.
     """
     mean = tokens * per_token / ep
-    return np.minimum(1.0 + np.sqrt(2.0 * log(ep) / mean), float(ep))
+    deviations = NormalDist().inv_cdf((ep - 0.375) / (ep + 0.25))
+    return np.minimum(1.0 + deviations * np.sqrt((1.0 - 1.0 / ep) / mean), float(ep))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

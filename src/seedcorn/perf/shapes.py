@@ -67,6 +67,7 @@ def _latent_attention(model: ModelSpec) -> tuple[Linear, ...]:
     layers, hidden, heads = model.num_hidden_layers, model.hidden_size, model.num_attention_heads
     query = heads * (model.qk_nope_head_dim + model.qk_rope_head_dim)
     latent = model.kv_lora_rank
+    queries: tuple[Linear, ...]
     if model.q_lora_rank:
         rank = model.q_lora_rank
         queries = (
