@@ -216,11 +216,6 @@ def service_json(service: ServicePlan) -> bytes:
     return json_bytes({"seedcorn": 1, "kind": "explanation", **data})
 
 
-def service_json(service: ServicePlan) -> bytes:
-    """One service of a plan, as ``plan.json`` holds it."""
-    return json_bytes(_service_document(service).model_dump(mode="json"))
-
-
 # -- plan to document ---------------------------------------------------------------------------------
 
 
