@@ -28,7 +28,7 @@ from seedcorn.domain.hardware import Dtype, Pool, PoolName
 from seedcorn.domain.workload import TrainingJob
 from seedcorn.perf.training.coefficients import Coefficients
 from seedcorn.perf.training.layout import TrainingParallelism, layouts_of
-from seedcorn.perf.training.rate import Question, resolve
+from seedcorn.perf.training.rate import Question, batch_tokens, resolve
 from seedcorn.perf.training.search import best_layout
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +70,7 @@ MACHINES = {
     "Gaudi2": Machine("intel-gaudi2", 8, 37.5e9),
     # 353.9 TFLOP/s, which the rows infer, is 24 cores x 8192 x 1.8 GHz: the 910B2.
     "Ascend910B": Machine("huawei-ascend-910b2", 8, 25e9),
+    "Ascend910B3": Machine("huawei-ascend-910b3", 8, 25e9),
     "MetaX C500": Machine("metax-c500-oam", 8, 25e9),
 }
 
@@ -138,7 +139,7 @@ def _row(record: dict[str, str], fitted: Coefficients) -> Row:
         raise _Refused("fine-tuning or vision model")
     if record["chip"] not in MACHINES:
         raise _Refused(
-            "chip not in the catalogue or format assumed" if "TPU" in record["chip"] else "no chip facts"
+            "int8 format only assumed" if "TPU" in record["chip"] else "no chip, or none with facts"
         )
     if not (record["params_total_b"] and record["params_active_b"]):
         raise _Refused("no parameter counts")
@@ -153,9 +154,6 @@ def _row(record: dict[str, str], fitted: Coefficients) -> Row:
     observed = _tokens_per_s_per_chip(record, source, question)
     parallelism = _parallelism(record, question)
     return Row(source, record["chip"], record["model"], question, parallelism, observed)
-
-
-MACHINES["Ascend910B3"] = Machine("huawei-ascend-910b3", 8, 25e9)
 
 
 def _dtype(record: dict[str, str]) -> Dtype:
@@ -241,8 +239,6 @@ def _parallelism(record: dict[str, str], question: Question) -> TrainingParallel
 
 # --- the fit -----------------------------------------------------------------------------------
 
-FITTED = tuple(f.name for f in fields(Coefficients) if f.type is float and not f.name.endswith("log_sigma"))
-
 
 @dataclass(frozen=True, slots=True)
 class Prior:
@@ -267,6 +263,7 @@ PRIORS = {
     "bubble_factor": Prior(1.0, 0.7),
     "scale_loss": Prior(0.01, 0.7),
 }
+FITTED = tuple(PRIORS)
 FAMILY_SPREAD = 0.12
 SOURCE_SPREAD = 0.12
 NOISE = 0.12
@@ -289,11 +286,12 @@ def from_free(name: str, free: float) -> float:
 
 
 def coefficients(free: Floats, families: dict[str, float]) -> Coefficients:
-    """Coefficients from their free values, in the order of ``FITTED``; the spreads are not known yet."""
+    """Coefficients from their free values, in the order of ``FITTED``; the rest are not known yet."""
     values = {name: from_free(name, x) for name, x in zip(FITTED, free, strict=True)}
-    return Coefficients(
-        **values, log_sigma=0.0, moe_log_sigma=0.0, unseen_log_sigma=0.0, family_log_offsets=families
+    unknown = dict.fromkeys(
+        ("untuned_loss", "log_sigma", "moe_log_sigma", "search_log_sigma", "unseen_log_sigma"), 0.0
     )
+    return Coefficients(**values, **unknown, family_log_offsets=families)
 
 
 def log_predicted(rows: Sequence[Row], fitted: Coefficients) -> Floats:
@@ -302,9 +300,14 @@ def log_predicted(rows: Sequence[Row], fitted: Coefficients) -> Floats:
 
 
 def _log_predicted(row: Row, fitted: Coefficients) -> float:
+    terms = _question(row, fitted).terms(layouts_of([row.parallelism]))
+    return -float(np.log(terms.total_s[0]))
+
+
+def _question(row: Row, fitted: Coefficients) -> Question:
+    """The row's question under these coefficients and its own attention kernels."""
     old = OLD_ATTENTION.get((row.source, row.question.facts.family), 1.0)
-    question = replace(row.question, fitted=replace(fitted, attention_share=fitted.attention_share * old))
-    return -float(np.log(question.terms(layouts_of([row.parallelism])).total_s[0]))
+    return replace(row.question, fitted=replace(fitted, attention_share=fitted.attention_share * old))
 
 
 def fit(rows: Sequence[Row], start: Coefficients | None = None, iterations: int = 6) -> Coefficients:
@@ -360,16 +363,39 @@ def fit(rows: Sequence[Row], start: Coefficients | None = None, iterations: int 
 # --- left-out errors ---------------------------------------------------------------------------
 
 
-def left_out(rows: Sequence[Row], groups: Sequence[str], start: Coefficients) -> Floats:
-    """ln(predicted / observed) of each row by coefficients fitted without its group. Shape: (num_rows,)."""
-    errors = np.zeros(len(rows))
+def left_out(rows: Sequence[Row], groups: Sequence[str], start: Coefficients) -> tuple[Floats, Floats]:
+    """ln(predicted / observed) of each row by coefficients fitted without its group: in the row's own
+    layout, and as a user asks who knows neither layout nor batch. Shapes: (num_rows,)."""
+    given, searched = np.zeros(len(rows)), np.zeros(len(rows))
     for group in sorted(set(groups)):
         inside = [i for i, other in enumerate(groups) if other == group]
-        fitted = fit(
-            [row for row, other in zip(rows, groups, strict=True) if other != group], start, iterations=3
-        )
-        errors[inside] = log_errors([rows[i] for i in inside], fitted)
-    return errors
+        others = [row for row, other in zip(rows, groups, strict=True) if other != group]
+        fitted = fit(others, start, iterations=3)
+        left = [rows[i] for i in inside]
+        given[inside] = log_errors(left, fitted)
+        searched[inside] = searched_log_errors(left, fitted) - log_untuned(others, fitted)
+    return given, searched
+
+
+def searched_log_errors(rows: Sequence[Row], fitted: Coefficients) -> Floats:
+    """ln(predicted / observed) where the search chooses the layout and the scaling law the batch. Shape: (num_rows,)."""
+    predicted = [_log_searched(row, _question(row, fitted)) for row in rows]
+    return np.array(predicted) - np.log([row.tokens_per_s_per_chip for row in rows])
+
+
+def _log_searched(row: Row, question: Question) -> float:
+    batch = batch_tokens(replace(question.job, batch_tokens=None))
+    question = replace(question, step=replace(question.step, batch_tokens=batch))
+    layout = best_layout(question, question.pool.chips)
+    idle_share = layout.chips / question.pool.chips
+    return float(np.log(idle_share / question.terms(layouts_of([layout])).total_s[0]))
+
+
+def log_untuned(rows: Sequence[Row], fitted: Coefficients) -> float:
+    """ln(the search's best / what runs reach): the mean over sources of their medians."""
+    errors = searched_log_errors(rows, fitted)
+    source = np.array([row.source for row in rows])
+    return float(np.mean([np.median(errors[source == name]) for name in np.unique(source)]))
 
 
 def log_errors(rows: Sequence[Row], fitted: Coefficients) -> Floats:
@@ -409,6 +435,7 @@ class Assessment:
 
     rows: Sequence[Row]
     by_source: Floats
+    searched: Floats
     by_family: Floats
     constant: Floats
 
@@ -435,10 +462,13 @@ class Assessment:
 
 def assess(rows: Sequence[Row], fitted: Coefficients) -> Assessment:
     """Errors of every row with its source, and with its chip family, left out."""
+    by_source, searched = left_out(rows, [row.source for row in rows], fitted)
+    by_family, _ = left_out(rows, [row.question.facts.family for row in rows], fitted)
     return Assessment(
         rows=rows,
-        by_source=left_out(rows, [row.source for row in rows], fitted),
-        by_family=left_out(rows, [row.question.facts.family for row in rows], fitted),
+        by_source=by_source,
+        searched=searched,
+        by_family=by_family,
         constant=constant_mfu_errors(rows),
     )
 
@@ -453,34 +483,42 @@ def sigma(errors: Floats) -> float:
     return float(np.quantile(np.abs(errors), 0.9) / HALF_WIDTH)
 
 
-def spreads(assessment: Assessment, used: Mask) -> tuple[float, float]:
-    """(log_sigma, moe_log_sigma) from the left-out errors of the ``used`` rows."""
+def spreads(assessment: Assessment, used: Mask) -> tuple[float, float, float]:
+    """(log_sigma, moe_log_sigma, search_log_sigma) from the left-out errors of the ``used`` rows."""
     experts = assessment.has_experts
     dense = sigma(assessment.by_source[used & ~experts])
     moe = sigma(assessment.by_source[experts])
-    return dense, float(np.sqrt(max(0.0, moe**2 - dense**2)))
+    searched = sigma(assessment.searched[used & ~experts])
+    return dense, beyond(moe, dense), beyond(searched, dense)
 
 
 def unseen_spread(assessment: Assessment, fitted: Coefficients) -> float:
     """What a family never measured adds: what leaving one out cost, and no less than families differ."""
     experts = assessment.has_experts
     seen, unseen = (sigma(errors[~experts]) for errors in (assessment.by_source, assessment.by_family))
-    differ = float(np.std(list(fitted.family_log_offsets.values())))
-    return max(differ, float(np.sqrt(max(0.0, unseen**2 - seen**2))))
+    return max(float(np.std(list(fitted.family_log_offsets.values()))), beyond(unseen, seen))
 
 
-def covered(assessment: Assessment) -> Mask:
-    """Whether each row lies in the 90 % interval whose width the other sources' errors set.
+def beyond(total: float, part: float) -> float:
+    """What ``total`` holds besides ``part``, in quadrature."""
+    return float(np.sqrt(max(0.0, total**2 - part**2)))
+
+
+def covered(assessment: Assessment) -> tuple[Mask, Mask]:
+    """Whether each row lies in the 90 % interval whose width the other sources' errors set: in its own
+    layout, and in a searched one.
 
     Experts come from one source alone, so the width of theirs is set by their own errors.
     """
-    inside = np.zeros(len(assessment.rows), dtype=np.bool_)
+    inside, inside_searched = (np.zeros(len(assessment.rows), dtype=np.bool_) for _ in range(2))
     for source in np.unique(assessment.source):
         here = assessment.source == source
-        log_sigma, moe_log_sigma = spreads(assessment, ~here)
+        log_sigma, moe_log_sigma, search_log_sigma = spreads(assessment, ~here)
         width = np.where(assessment.has_experts, np.hypot(log_sigma, moe_log_sigma), log_sigma)
         inside[here] = (np.abs(assessment.by_source) <= HALF_WIDTH * width)[here]
-    return inside
+        width = np.hypot(width, search_log_sigma)
+        inside_searched[here] = (np.abs(assessment.searched) <= HALF_WIDTH * width)[here]
+    return inside, inside_searched
 
 
 # --- tables ------------------------------------------------------------------------------------
@@ -501,27 +539,33 @@ def lines_of(assessment: Assessment) -> Iterator[tuple[str, Mask]]:
 
 def error_table(assessment: Assessment) -> str:
     """Markdown: errors of each group of rows, its source left out."""
-    inside = covered(assessment)
+    inside, inside_searched = covered(assessment)
     lines = [
-        "| rows | n | MAPE | median | bias | 90 % interval covers | family left out: MAPE | constant MFU: MAPE |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| rows | n | MAPE | median | bias | covers | searched: MAPE | bias | covers | family left out: MAPE | constant MFU: MAPE |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name, here in lines_of(assessment):
-        errors = assessment.by_source[here]
+        given, searched = assessment.by_source[here], assessment.searched[here]
         cells = [
-            mape(errors),
-            float(np.median(np.abs(np.expm1(errors)))),
-            float(np.expm1(np.mean(errors))),
+            mape(given),
+            float(np.median(np.abs(np.expm1(given)))),
+            float(np.expm1(np.mean(given))),
             float(np.mean(inside[here])),
+            mape(searched),
+            float(np.expm1(np.mean(searched))),
+            float(np.mean(inside_searched[here])),
             mape(assessment.by_family[here]),
             mape(assessment.constant[here]),
         ]
         lines.append(f"| {name} | {here.sum()} | " + " | ".join(f"{cell:.1%}" for cell in cells) + " |")
-    by_source, by_family, constant = (
+    means = [
         float(np.mean([mape(errors[assessment.chip == chip]) for chip in np.unique(assessment.chip)]))
-        for errors in (assessment.by_source, assessment.by_family, assessment.constant)
+        for errors in (assessment.by_source, assessment.searched, assessment.by_family, assessment.constant)
+    ]
+    given_mean, searched_mean, family_mean, constant_mean = (f"{mean:.1%}" for mean in means)
+    lines.append(
+        f"| mean over chips | | {given_mean} | | | | {searched_mean} | | | {family_mean} | {constant_mean} |"
     )
-    lines.append(f"| mean over chips | | {by_source:.1%} | | | | {by_family:.1%} | {constant:.1%} |")
     return "\n".join(lines)
 
 
@@ -564,11 +608,13 @@ def main() -> None:
     rows, refused = read_rows(MEASUREMENTS, prior)
     fitted = fit(rows)
     assessment = assess(rows, fitted)
-    log_sigma, moe_log_sigma = spreads(assessment, np.ones(len(rows), dtype=np.bool_))
+    log_sigma, moe_log_sigma, search_log_sigma = spreads(assessment, np.ones(len(rows), dtype=np.bool_))
     fitted = replace(
         fitted,
+        untuned_loss=float(np.expm1(log_untuned(rows, fitted))),
         log_sigma=log_sigma,
         moe_log_sigma=moe_log_sigma,
+        search_log_sigma=search_log_sigma,
         unseen_log_sigma=unseen_spread(assessment, fitted),
     )
 

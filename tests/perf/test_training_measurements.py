@@ -57,10 +57,7 @@ def test_dense_bf16_runs_are_within_12_percent_and_910b_within_20(runs, fit_trai
 
 def test_nine_in_ten_runs_lie_in_the_90_percent_interval(runs, fit_training):
     rows, _, errors = runs
-    fitted = bundled_coefficients()
-    spread = [
-        fitted.spread(family=r.question.facts.family, is_moe=r.question.shape.num_experts > 0) for r in rows
-    ]
+    spread = [row.question.log_sigma(is_searched=False) for row in rows]
 
     inside = np.abs(errors) <= fit_training.HALF_WIDTH * np.array(spread)
 

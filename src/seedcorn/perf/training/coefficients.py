@@ -28,10 +28,12 @@ class Coefficients:
         bubble_factor: Pipeline bubble over that of a perfectly interleaved schedule.
         scale_loss: Time added by each doubling of the nodes: stragglers, congestion, jitter.
         family_log_offsets: ln(efficiency of a chip family against all), shrunk towards 0.
-        log_sigma: Standard deviation of ln(true rate / predicted) of a dense model on a measured
-            chip family, for a source never seen.
-        moe_log_sigma / unseen_log_sigma: What experts, and a family that was not measured, add to
-            it in quadrature.
+        untuned_loss: Time that published runs take beyond the best layout the search finds, as a
+            share of it: the search takes the best of many estimates, and people do not run the best.
+        log_sigma: Standard deviation of ln(true rate / predicted) of a dense model in a given layout
+            on a measured chip family, for a source never seen.
+        moe_log_sigma / search_log_sigma / unseen_log_sigma: What experts, a searched layout, and a
+            family that was not measured add to it in quadrature.
     """
 
     gemm_share: float
@@ -47,15 +49,21 @@ class Coefficients:
     dp_overlap: float
     bubble_factor: float
     scale_loss: float
+    untuned_loss: float
     log_sigma: float
     moe_log_sigma: float
+    search_log_sigma: float
     unseen_log_sigma: float
     family_log_offsets: Mapping[str, float]
 
-    def spread(self, *, family: str, is_moe: bool) -> float:
+    def spread(self, *, family: str, is_moe: bool, is_searched: bool) -> float:
         """Standard deviation of ln(true rate / predicted)."""
-        unseen = 0.0 if family in self.family_log_offsets else self.unseen_log_sigma
-        return hypot(self.log_sigma, self.moe_log_sigma if is_moe else 0.0, unseen)
+        return hypot(
+            self.log_sigma,
+            self.moe_log_sigma if is_moe else 0.0,
+            self.search_log_sigma if is_searched else 0.0,
+            0.0 if family in self.family_log_offsets else self.unseen_log_sigma,
+        )
 
 
 @cache

@@ -107,7 +107,6 @@ def _rate_of_split(
     if not pairs:
         return None
     head, tail = min(pairs, key=lambda pair: _pipeline_token_s(questions[0], *pair))
-    sigmas = [q.fitted.spread(family=q.facts.family, is_moe=q.shape.num_experts > 0) for q in questions]
     return MixedRate(
         parts=(
             MixedPart(pool=questions[0].pool.name, layers=layers[0], parallelism=head.parallelism),
@@ -115,7 +114,7 @@ def _rate_of_split(
         ),
         tokens_per_s=1 / _pipeline_token_s(questions[0], head, tail),
         effectiveness_share=effectiveness_share(head.parallelism.chips + tail.parallelism.chips),
-        log_sigma=hypot(*sigmas),
+        log_sigma=hypot(*(question.log_sigma(is_searched=True) for question in questions)),
     )
 
 
@@ -137,7 +136,7 @@ def _timed(question: Question, chips: int) -> dict[int, _Timed]:
     """The fastest layout that fits for each number of replicas."""
     sizes = product(
         REPLICAS,
-        [size for size in TP_SIZES if size <= question.pool.chips_per_node],
+        [size for size in TP_SIZES if size <= question.facts.domain],
         [size for size in EP_SIZES if size <= max(1, question.shape.num_experts)],
     )
     parallelisms = [
@@ -163,7 +162,8 @@ def _pipeline_token_s(question: Question, head: _Timed, tail: _Timed) -> float:
     slower, other = (head, tail) if head.token_s >= tail.token_s else (tail, head)
     doublings = log2(1 + other.parallelism.chips / slower.parallelism.chips)
     bubble = other.parallelism.pp / max(1.0, microbatches)
-    return slower.token_s * (1 + bubble) * (1 + question.fitted.scale_loss * doublings)
+    loss = (1 + bubble) * (1 + question.fitted.scale_loss * doublings) * (1 + question.fitted.untuned_loss)
+    return slower.token_s * loss
 
 
 def _fuller_step(question: Question, layers: int) -> StepShape:

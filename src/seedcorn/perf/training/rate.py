@@ -17,6 +17,22 @@ from seedcorn.perf.training.shape import TrainingShape, training_shape
 from seedcorn.perf.training.step import Facts, StepShape, StepTerms, step_terms, training_facts
 from seedcorn.units import format_bytes
 
+# What each cause of time is a lack of.
+BINDS = {
+    "gemm": "compute",
+    "attention": "compute",
+    "elementwise": "memory bandwidth",
+    "weights": "memory bandwidth",
+    "launch": "host",
+    "recompute": "memory size",
+    "tp": "links and network",
+    "ep": "links and network",
+    "reduce": "links and network",
+    "bubble": "pipeline",
+    "scale": "scale",
+    "untuned": "tuning",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRate:
@@ -54,8 +70,11 @@ class TrainingRate:
 
     @property
     def binds(self) -> str:
-        """The largest cause of time."""
-        return max(self.shares, key=lambda cause: self.shares[cause])
+        """What takes most of the time: compute, memory bandwidth, memory, links, pipeline, scale, ..."""
+        totals: dict[str, float] = {}
+        for cause, share in self.shares.items():
+            totals[BINDS[cause]] = totals.get(BINDS[cause], 0.0) + share
+        return max(totals, key=lambda name: totals[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +102,17 @@ class Question:
         """Bytes of one chip that training may use."""
         return USABLE_SHARE * self.facts.memory_bytes
 
-    def rate(self, parallelism: TrainingParallelism) -> TrainingRate:
-        """The rate of one layout that fits."""
+    def log_sigma(self, *, is_searched: bool) -> float:
+        """Standard deviation of ln(true rate / predicted)."""
+        is_moe = self.shape.num_experts > 0
+        return self.fitted.spread(family=self.facts.family, is_moe=is_moe, is_searched=is_searched)
+
+    def rate(self, parallelism: TrainingParallelism, *, is_searched: bool) -> TrainingRate:
+        """The rate of one layout that fits; of a searched one, as published runs reach it."""
         terms = self.terms(layouts_of([parallelism]))
-        total_s = float(terms.total_s[0])
+        seconds = {f.name.removesuffix("_s"): float(getattr(terms, f.name)[0]) for f in fields(terms)}
+        seconds["untuned"] = sum(seconds.values()) * (self.fitted.untuned_loss if is_searched else 0.0)
+        total_s = sum(seconds.values())
         flop_per_s = self.shape.weight_flop_per_token / total_s
         is_measured = self.facts.family in self.fitted.family_log_offsets
         return TrainingRate(
@@ -97,11 +123,9 @@ class Question:
             flop_per_s_per_chip=flop_per_s,
             mfu=flop_per_s / self.facts.flop_per_s,
             effectiveness_share=effectiveness_share(parallelism.chips),
-            log_sigma=self.fitted.spread(family=self.facts.family, is_moe=self.shape.num_experts > 0),
+            log_sigma=self.log_sigma(is_searched=is_searched),
             evidence=Evidence.CALIBRATED if is_measured else Evidence.DATASHEET,
-            shares={
-                f.name.removesuffix("_s"): float(getattr(terms, f.name)[0]) / total_s for f in fields(terms)
-            },
+            shares={cause: spent / total_s for cause, spent in seconds.items()},
         )
 
 
@@ -160,7 +184,7 @@ def training_rate(job: TrainingJob, pool: Pool, parallelism: TrainingParallelism
             f" {job.sequence_length:,} tokens in a batch, but {parallelism} needs {parallelism.dp * parallelism.mbs:,}"
             " (dp x mbs); use a smaller dp or a larger batch"
         )
-    return question.rate(parallelism)
+    return question.rate(parallelism, is_searched=False)
 
 
 def check_network(question: Question, chips: int) -> None:
@@ -171,15 +195,15 @@ def check_network(question: Question, chips: int) -> None:
 
 def _check_sizes(question: Question, parallelism: TrainingParallelism) -> None:
     """Raise ``InputError`` for sizes that no launcher would accept."""
-    node, layers, experts = (
-        question.pool.chips_per_node,
+    layers, experts, domain = (
         question.shape.num_hidden_layers,
         max(1, question.shape.num_experts),
+        question.facts.domain,
     )
     stage = parallelism.tp * parallelism.cp * parallelism.dp
-    if parallelism.tp > max(node, question.facts.domain):
+    if parallelism.tp > domain:
         raise InputError(
-            f"{parallelism}: tp {parallelism.tp} leaves the node of {node} chips; use at most that"
+            f"{parallelism}: tp {parallelism.tp} leaves the {domain} chips that links join; use at most that"
         )
     if parallelism.pp > layers:
         raise InputError(f"{parallelism}: pp {parallelism.pp} exceeds the model's {layers} layers")

@@ -41,7 +41,9 @@ class GangOption:
 def best_training(job: TrainingJob, pool: Pool, chips: int) -> TrainingRate:
     """The fastest layout for at most ``chips`` chips of ``pool``.
 
-    Counts that no good layout divides leave some chips idle: ``rate.chips`` says how many work.
+    The rate is what published runs reach of the best layout found, not the layout's own
+    (``Coefficients.untuned_loss``). Counts that no good layout divides leave some chips idle:
+    ``rate.chips`` says how many work.
 
     Raises:
         DoesNotFit: No layout fits the chips' memory; says the smallest gang that would.
@@ -50,7 +52,7 @@ def best_training(job: TrainingJob, pool: Pool, chips: int) -> TrainingRate:
     """
     question = resolve(job, pool)
     check_network(question, chips)
-    return question.rate(best_layout(question, chips))
+    return question.rate(best_layout(question, chips), is_searched=True)
 
 
 def gang_options(job: TrainingJob, pool: Pool) -> tuple[GangOption, ...]:
@@ -65,7 +67,8 @@ def gang_options(job: TrainingJob, pool: Pool) -> tuple[GangOption, ...]:
     counts = _ladder(job, pool)
     check_network(question, counts[-1])
     options: list[GangOption] = []
-    for rate in map(question.rate, _best_layouts(question, counts)):
+    for parallelism in _best_layouts(question, counts):
+        rate = question.rate(parallelism, is_searched=True)
         too_few = job.min_chips is not None and rate.chips < job.min_chips
         if too_few or (options and rate.sustained_tokens_per_s <= options[-1].tokens_per_s):
             continue
@@ -170,7 +173,7 @@ def _layouts(question: Question, counts: list[int]) -> Layouts:
     """Every layout worth trying, count by count: (num_counts · layouts per count,), dp 0 where there is none."""
     batch, sequence = question.step.batch_tokens, question.step.sequence_length
     tp, pp, cp, ep, mbs, fsdp = _axes(
-        question.pool.chips_per_node, question.shape.num_hidden_layers, question.shape.num_experts, sequence
+        question.facts.domain, question.shape.num_hidden_layers, question.shape.num_experts, sequence
     )
     chips = np.array(counts, dtype=np.float64)[:, np.newaxis]
     replicas = np.minimum(chips // (tp * pp * cp), batch // (sequence * mbs))
@@ -188,10 +191,10 @@ def _layouts(question: Question, counts: list[int]) -> Layouts:
 
 
 @lru_cache(maxsize=256)
-def _axes(node: int, layers: int, experts: int, sequence: int) -> tuple[Floats, ...]:
+def _axes(domain: int, layers: int, experts: int, sequence: int) -> tuple[Floats, ...]:
     """Sizes of tp, pp, cp, ep, mbs and fsdp (0 or 1), one layout per element."""
     rows = product(
-        [size for size in TP_SIZES if size <= node],
+        [size for size in TP_SIZES if size <= domain],
         [size for size in PP_SIZES if size <= layers],
         [size for size in CP_SIZES if size == 1 or size * SEQUENCE_PER_CP <= sequence],
         [size for size in EP_SIZES if size <= max(1, experts)],
