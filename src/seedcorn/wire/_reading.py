@@ -105,41 +105,27 @@ def read_document(
         line, column = parsed.place(steps, at_key)
         return f"{path}:{line}:{column}"
 
-    document = validated(parsed.data, model, where=where, name=str(path), check=check)
-    return Located(document=document, path=path, data=parsed.data, _where=where)
-
-
-def validated(
-    data: Json,
-    model: type[M],
-    *,
-    where: Where,
-    name: str,
-    check: Callable[[M], Iterable[Problem]] = _nothing_more,
-) -> M:
-    """``data`` as ``model``, or `InvalidDocument` with every problem placed by ``where``."""
     try:
-        document = model.model_validate(data)
+        document = model.model_validate(parsed.data)
     except ValidationError as error:
-        problems = list(_schema_problems(error, data, model))
+        problems = list(_schema_problems(error, parsed.data, model))
     else:
         problems = list(check(document))
     if problems:
-        raise InvalidDocument(name, [(where(p.steps, p.at_key), str(p)) for p in problems])
-    return document
+        raise InvalidDocument(str(path), [(where(p.steps, p.at_key), str(p)) for p in problems])
+    return Located(document=document, path=path, data=parsed.data, _where=where)
 
 
 def _parsed(path: Path, kind: str) -> Parsed:
     text = _text(path, kind)
     try:
-        parsed = parse(text, is_json=path.suffix == ".json")
+        parsed = parse(text, is_json=path.suffix == ".json") if text.strip() else None
     except Unreadable as error:
         line, column = error.place
         raise InputError(error.message, where=f"{path}:{line}:{column}") from None
-    if parsed.data is None:
-        raise InputError(
-            f"the file is empty: a {kind} document starts with 'seedcorn: 1'", where=f"{path}:1:1"
-        )
+    if parsed is None or parsed.data is None:
+        message = f"the file is empty: a {kind} document starts with 'seedcorn: 1'"
+        raise InputError(message, where=f"{path}:1:1")
     return parsed
 
 
@@ -150,16 +136,11 @@ def _text(path: Path, kind: str) -> str:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot read {kind} {str(path)!r}: {reason}") from None
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         message = f"byte {content[error.start]:#04x} is not UTF-8: save the {kind} as UTF-8 text"
         raise InputError(message, where=f"{path}:{line}") from None
-    if not text.strip():
-        raise InputError(
-            f"the file is empty: a {kind} document starts with 'seedcorn: 1'", where=f"{path}:1:1"
-        )
-    return text
 
 
 def dotted(steps: Iterable[Step]) -> str:
@@ -238,22 +219,18 @@ _EXPECTED: Mapping[str, str] = {
     "bool_type": "true or false",
     "string_type": "text",
     "int_type": "a whole number",
-    "int_from_float": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
     "tuple_type": "a list",
-    "list_type": "a list",
     "dict_type": "a mapping (key: value)",
     "mapping_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
-    "model_attributes_type": "a mapping (key: value)",
     "string_too_short": "text, not nothing",
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "at least {ge:g}",
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
     "literal_error": "{expected}",
     "enum": "{expected}",
 }
@@ -268,10 +245,10 @@ def _message(detail: ErrorDetails) -> str:
         return str(context["error"])
     template = _EXPECTED.get(detail["type"])
     expected = detail["msg"] if template is None else f"expected {template.format(**context)}"
-    return f"{expected}, got {shown(detail['input'])}"
+    return f"{expected}, got {_shown(detail['input'])}"
 
 
-def shown(value: object) -> str:
+def _shown(value: object) -> str:
     """``value`` as a message quotes it: short, and as YAML writes it."""
     if value is None:
         return "nothing (null)"
