@@ -50,6 +50,7 @@ def best_training(job: TrainingJob, pool: Pool, chips: int) -> TrainingRate:
         Unsupported: The chip does not compute in the job's format.
         UnknownFact: The chip or the pool lacks a fact.
     """
+    assert chips > 0
     question = resolve(job, pool)
     check_network(question, chips)
     return question.rate(best_layout(question, chips), is_searched=True)
