@@ -10,6 +10,7 @@ Each spelled-out service also gets its best response as a cut, Σ price·n ≥ w
 the least at the scarcity prices: that hands the Lagrangian bound to the program's relaxation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,7 @@ def round_up(
     columns: Columns,
     kept: Ints,
     spelled_out: Ints,
-    claims: Claims,
+    cuts: Sequence[Claims],
     *,
     branch: Branch,
     base: Point | None,
@@ -73,7 +74,7 @@ def round_up(
     Args:
         kept: Columns of services that pick one.
         spelled_out: Services free to deploy anything.
-        claims: A round of answers, for the cuts.
+        cuts: Rounds of answers that spelled-out services may not beat.
         branch: What jobs may do.
         base: What services in neither group keep.
         gap: Relative, to the program's own bound.
@@ -90,7 +91,7 @@ def round_up(
     pools = build.add_rows(np.full(len(stock), -np.inf), stock)
     taken = _add_options(build, problem, pools, branch)
     picked = _add_columns(build, problem, columns, kept, pools)
-    counts = [_spell_out(build, problem, int(s), pools, claims) for s in spelled_out]
+    counts = [_spell_out(build, problem, int(s), pools, cuts) for s in spelled_out]
     solution = solve_program(
         build.program(),
         gap=gap,
@@ -133,14 +134,15 @@ def _add_columns(build: Build, problem: Problem, columns: Columns, kept: Ints, p
     return cols
 
 
-def _spell_out(build: Build, problem: Problem, service: int, pools: Ints, claims: Claims) -> Ints:
-    """The service's own rows, its chips, and the cut; the columns of its replica counts."""
+def _spell_out(build: Build, problem: Problem, service: int, pools: Ints, cuts: Sequence[Claims]) -> Ints:
+    """The service's own rows, its chips, and the cuts; the columns of its replica counts."""
     offers = problem.offers(service)
     counts = build.add_service(
         problem.offer_cost[offers], problem.loads(service), problem.max_replicas[offers]
     )
     build.put_table(pools, counts, problem.offer_chips[offers])
-    price = problem.offer_cost[offers] + problem.offer_chips[offers] @ claims.scarcity
-    cut = build.add_rows(claims.service_bound[[service]], np.full(1, np.inf))
-    build.put(np.repeat(cut, len(counts)), counts, price)
+    for claims in cuts:
+        price = problem.offer_cost[offers] + problem.offer_chips[offers] @ claims.scarcity
+        row = build.add_rows(claims.service_bound[[service]], np.full(1, np.inf))
+        build.put(np.repeat(row, len(counts)), counts, price)
     return counts

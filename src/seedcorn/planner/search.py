@@ -9,8 +9,8 @@ within the gap of the prices' bound. A small market is at the end spelled out wh
 
 import heapq
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,25 @@ _EXACT = 1e-8
 """A gap under this is float rounding."""
 _ROUNDING_NODES = 200
 _NO_LIMIT = 2**31 - 1
-_POLISHES = 40
+_CUTS = 10
+_LOOSENED = 15
+_POLISHES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Part:
+    """One part of the search, kept for rounding.
+
+    Attributes:
+        near: Columns of services that an answer within the gap may hold.
+        split: Services that the mix splits between deployments.
+    """
+
+    branch: Branch
+    claims: Claims
+    near: Ints
+    split: Ints
+    bound: float
 
 
 class Search:
@@ -62,6 +80,8 @@ class Search:
         self._report = report
         self._master = Master(problem)
         self._columns = problem_sizes(problem)
+        self._cuts: list[Claims] = []
+        self._home: _Part | None = None  # where the best point was found
 
     @property
     def left_s(self) -> float:
@@ -104,10 +124,12 @@ class Search:
             bound = max(bound, relaxation.claims.bound)
             if self.claims is None:
                 self.claims = relaxation.claims
+            if np.isfinite(relaxation.claims.bound) and len(self._cuts) < _CUTS:
+                self._cuts.append(relaxation.claims)
             option = None
             if bound < np.inf and self.cost - bound > self._slack(bound):
                 option = self._lump(relaxation)
-                self._round(relaxation, branch, bound)
+                self._try(relaxation, branch, bound, whole=option is None)
             if option is None or self.cost - bound <= self._slack(bound):
                 settled = min(settled, bound)
             else:
@@ -149,21 +171,39 @@ class Search:
         self.point, self.cost = point, point.cost(self.problem)
         return True
 
-    def _round(self, relaxation: Relaxation, branch: Branch, bound: float) -> None:
-        """First fit, then an integer program over the deployments that can be part of an answer within the gap."""
-        self._take(first_fit(self.problem, branch, relaxation))
-        slack = self._slack(bound)
-        if self.cost - bound <= slack or not self._going():
-            return
+    def _try(self, relaxation: Relaxation, branch: Branch, bound: float, *, whole: bool) -> None:
+        """First fit; then an integer program, which is wasted while the bound still rests on a part of a gang."""
+        part = self._part(relaxation, branch, bound)
+        if self._take(first_fit(self.problem, branch, relaxation)) or self._home is None:
+            self._home = part
+        if whole and self.cost - bound > self._slack(bound) and self._going():
+            self._round(part, np.zeros(0, dtype=np.int64))
+
+    def _part(self, relaxation: Relaxation, branch: Branch, bound: float) -> _Part:
+        """What an answer within the gap may be made of: only deployments that cost little more than the best.
+
+        In an answer at cost C, deployments cost at most C − bound more, all together, than the best responses
+        at the prices of the bound.
+        """
         columns, claims = relaxation.columns, relaxation.claims
-        mine = np.flatnonzero(columns.claimant < self.problem.num_services)
-        reduced = columns.cost[mine] + columns.chips[mine] @ claims.scarcity
-        reduced -= claims.service_bound[columns.claimant[mine]]
-        split = relaxation.weight[mine]
-        loose = self._spellable(np.unique(columns.claimant[mine[(split > _WHOLE) & (split < 1 - _WHOLE)]]))
-        near = (reduced <= slack) | (split > _WHOLE)
-        kept = mine[near & ~np.isin(columns.claimant[mine], loose)]
-        self._program(kept, loose, branch, claims, bound)
+        services = np.flatnonzero(columns.claimant < self.problem.num_services)
+        claimant, weight = columns.claimant[services], relaxation.weight[services]
+        dearer = (
+            columns.cost[services]
+            + columns.chips[services] @ claims.scarcity
+            - claims.service_bound[claimant]
+        )
+        near = services[(dearer <= self._slack(bound)) | (weight > _WHOLE)]
+        split = np.unique(claimant[(weight > _WHOLE) & (weight < 1 - _WHOLE)])
+        return _Part(branch=branch, claims=claims, near=near, split=split, bound=bound)
+
+    def _round(self, part: _Part, also: Ints) -> None:
+        """An integer program in which split services, and ``also``, may deploy anything, the rest what was seen."""
+        claimant = self._master.columns.claimant
+        loose = self._spellable(np.concatenate([part.split, np.setdiff1d(also, part.split)]))
+        kept = part.near[~np.isin(claimant[part.near], loose)]
+        if self._program(kept, loose, part.branch, [part.claims], part.bound, node_limit=_ROUNDING_NODES)[0]:
+            self._home = part
 
     def _spellable(self, services: Ints) -> Ints:
         """As many of ``services``, from the first, as a program has room for."""
@@ -174,48 +214,51 @@ class Search:
         kept: Ints,
         loose: Ints,
         branch: Branch,
-        claims: Claims,
+        cuts: Sequence[Claims],
         bound: float,
         *,
-        node_limit: int = _ROUNDING_NODES,
-    ) -> float:
-        """Round; what the program was bounded by."""
+        node_limit: int,
+    ) -> tuple[bool, float]:
+        """Whether the integer program found a better point, and its own bound."""
         rounding = round_up(
             self.problem,
             self._master.columns,
             kept,
             loose,
-            claims,
+            cuts,
             branch=branch,
             base=self.point,
-            gap=self._gap / 10,
+            gap=self._gap,
             target=bound + 0.9 * self._slack(bound),
             time_limit_s=self.left_s,
             node_limit=node_limit,
             seed=self._seed,
         )
         self.interrupted |= rounding.interrupted
-        self._take(rounding.point)
-        return rounding.bound
+        return self._take(rounding.point), rounding.bound
 
     def _finish(self) -> None:
-        """Spell the market out whole if it is small; else improve it part by part."""
-        assert self.claims is not None
-        root = Branch.root(self.problem)
-        nobody = np.zeros(0, dtype=np.int64)
-        if self._columns.sum() <= _SPELLED_OUT:
-            everybody = np.arange(self.problem.num_services)
-            bound = self._program(nobody, everybody, root, self.claims, self.bound, node_limit=_NO_LIMIT)
-            self.bound = min(max(self.bound, bound), self.cost)
-            return
+        """Improve part by part, and spell a small market out whole."""
         rng = np.random.default_rng(self._seed)
         stalled = 0
-        while self.point is not None and not self.closed and self._going() and stalled < _POLISHES:
-            some = self._spellable(rng.permutation(self.problem.num_services))[:40]
+        while (
+            self._home is not None
+            and self.problem.num_services > 2 * _LOOSENED
+            and stalled < _POLISHES
+            and not self.closed
+            and self._going()
+        ):
             before = self.cost
-            self._program(nobody, np.sort(some), root, self.claims, self.bound)
+            self._round(self._home, rng.permutation(self.problem.num_services)[:_LOOSENED])
             stalled = 0 if self.cost < before else stalled + 1
             self._report(self)
+        if self.closed or not self._going() or self._columns.sum() > _SPELLED_OUT:
+            return
+        nobody, everybody = np.zeros(0, dtype=np.int64), np.arange(self.problem.num_services)
+        root = Branch.root(self.problem)
+        _, bound = self._program(nobody, everybody, root, self._cuts, self.bound, node_limit=_NO_LIMIT)
+        self.bound = min(max(self.bound, bound), self.cost) if bound < np.inf else self.cost
+        self._report(self)
 
 
 def problem_sizes(problem: Problem) -> Ints:
