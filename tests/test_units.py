@@ -32,6 +32,13 @@ def test_an_unknown_unit_is_refused_with_the_known_ones():
         units.seconds("2 sec")
 
 
+@pytest.mark.parametrize("number", ["1e400", "1e99999999999999999999"])
+@pytest.mark.parametrize(("read", "unit"), [(units.seconds, "s"), (units.num_bytes, "GB")])
+def test_a_quantity_beyond_what_a_number_holds_is_refused(read, unit, number):
+    with pytest.raises(InputError, match=f"'{number} {unit}' is more than a number can hold"):
+        read(f"{number} {unit}")
+
+
 @pytest.mark.parametrize(
     ("format_value", "value", "expected"),
     [

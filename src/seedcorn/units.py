@@ -5,6 +5,7 @@ Inside seedcorn a number's unit is in its name (``_s``, ``_bytes``, ``_flop_per_
 2³⁰; ``Gb/s`` is bits, ``GB/s`` bytes.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -54,7 +55,13 @@ def _read(value: object, scales: Mapping[str, float], what: str, example: str) -
     if unit not in scales:
         known = ", ".join(u for u in scales if len(u) <= 7)
         raise InputError(f"unknown unit {unit!r} in {value!r}: expected {what} in one of {known}")
-    return float(Decimal(number) * Decimal(scales[unit]))  # rounds once: 66.9 TFLOP/s is 66.9e12
+    try:
+        scaled = float(Decimal(number) * Decimal(scales[unit]))  # rounds once: 66.9 TFLOP/s is 66.9e12
+    except ArithmeticError:  # an exponent that decimals do not have
+        scaled = math.inf
+    if math.isinf(scaled):
+        raise InputError(f"{value!r} is more than a number can hold: expected {what}, such as {example!r}")
+    return scaled
 
 
 def seconds(value: object) -> float:

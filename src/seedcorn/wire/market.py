@@ -232,7 +232,7 @@ def allocation_json(allocation: Allocation) -> bytes:
 def _use(chips: Mapping[PoolName, int]) -> dict[str, Json]:
     """``pool`` and ``chips`` as a market document writes them."""
     if len(chips) > 1:
-        return {"pool": None, "chips": dict(chips)}
+        return {"pool": None, "chips": {str(pool): count for pool, count in chips.items()}}
     pool, count = next(iter(chips.items()), (None, 0))
     return {"pool": pool, "chips": count}
 
@@ -242,7 +242,7 @@ def _shortage(shortage: Shortage) -> Json:
         "claimant": shortage.claimant,
         "binds": shortage.binds,
         "remedy": shortage.remedy,
-        "add_chips": dict(shortage.add_chips),
+        "add_chips": {str(pool): count for pool, count in shortage.add_chips.items()},
         "shed": dict(shortage.shed),
         "wait": shortage.wait,
     }
