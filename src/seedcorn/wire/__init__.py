@@ -1,7 +1,6 @@
 """Documents people write and read, to and from domain values, versioned."""
 
-from seedcorn.wire._fields import Document, Many, Name
-from seedcorn.wire._reading import Located, Problem, did_you_mean, read_document
+from seedcorn.wire._reading import Located, read_document
 from seedcorn.wire._writing import json_bytes, write_text_atomically
 from seedcorn.wire.outcome import outcome_json
 from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, write_plan
@@ -9,14 +8,9 @@ from seedcorn.wire.scenario import ScenarioDocument, read_scenario
 from seedcorn.wire.schema import schema
 
 __all__ = [
-    "Document",
     "Located",
-    "Many",
-    "Name",
     "PlanFile",
-    "Problem",
     "ScenarioDocument",
-    "did_you_mean",
     "json_bytes",
     "outcome_json",
     "plan_json",
