@@ -101,3 +101,15 @@ def test_a_short_trace_is_repeated_and_its_seed_decides():
 
     assert one.outcome.arrived >= 3_900
     assert one == same
+
+
+def test_bursts_that_miss_at_any_rate_are_named_with_the_lowest_tried():
+    """Requests come in pairs, hours apart: two decode at once, in steps of 30 ms, however slow the rate."""
+    n = 4_000
+    trace = a_trace(np.repeat(np.arange(n // 2) * 1e4, 2), np.full(n, 10), np.full(n, 5))
+    model = a_step_model(fixed_s=0.01, token_s=0.01, context_s=0.0, pair_s=0.0)
+
+    with pytest.raises(
+        MissesSlo, match=r"tpot_p99 is 30 ms even at 0.00\d+ requests/s, in this trace's bursts"
+    ):
+        capacity(model, ENGINE, trace, an_slo(tpot_p99=0.025))

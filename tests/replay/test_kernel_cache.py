@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import seedcorn
+import seedcorn.replay
 
 RUN_ONE_KERNEL = "from seedcorn.replay.kernels.gaps import bin_of; print(bin_of(0.5))"
 
@@ -44,4 +44,4 @@ def test_kernels_run_where_nothing_can_be_written(tmp_path):
 
     assert done.stdout.strip().isdigit()
     assert "compiled anew in every process" in done.stderr
-    assert not list(Path(seedcorn.__file__).parent.rglob("*.nbi"))
+    assert not list(Path(seedcorn.replay.__file__).parent.rglob("*.nbi"))

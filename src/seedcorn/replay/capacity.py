@@ -107,8 +107,8 @@ def _share(trace: Trace, rate_per_s: float) -> tuple[Trace, int]:
     replicas = trace.mean_rate_per_s / rate_per_s
     if replicas <= 1:
         return compressed(trace, rate_per_s), 1
-    rounds = int(trace.num_requests / replicas)
-    streams = min(int(replicas), -(-_FEWEST // max(rounds, 1)))
+    rounds = max(int(trace.num_requests / replicas), 1)
+    streams = min(int(replicas), -(-_FEWEST // rounds))
     first = np.ceil(np.arange(rounds) * replicas).astype(np.int64)
     picked = (first[:, None] + np.arange(streams)).reshape(-1)
     return part(trace, picked[picked < trace.num_requests]), streams

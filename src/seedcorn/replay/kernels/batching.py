@@ -118,6 +118,12 @@ def blocks_held(cached: int, step: int, residues: NDArray[np.int64], shift: int)
 
 
 @jit
+def blocks_after_decodes(cached: int, step: int, residues: NDArray[np.int64], shift: int) -> int:
+    """``blocks_held``, and those that the decodes of step ``step`` take: of sequences whose last block is full."""
+    return blocks_held(cached, step, residues, shift) + int(residues[-step & ((1 << shift) - 1)])
+
+
+@jit
 def steps_that_fit(free: int, decoding: int, step: int, residues: NDArray[np.int64], shift: int) -> int:
     """Decode steps that ``free`` blocks last for. Each block size of steps takes one block a sequence."""
     mask = (1 << shift) - 1
@@ -218,8 +224,7 @@ def advance(
         gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
     """
     max_num_seqs, shift = limits.max_num_seqs, limits.block_shift
-    block_size = 1 << shift
-    mask = block_size - 1
+    mask = (1 << shift) - 1
     arrival_s, input_tokens, output_tokens = requests.arrival_s, requests.input_tokens, requests.output_tokens
     counters, heap, residues = replicas.counters[i], replicas.decoding[i], replicas.residues[i]
     stack, last_token_s = replicas.preempted[i], replicas.last_token_s[i]
@@ -245,12 +250,10 @@ def advance(
         # A lower bound on the free blocks is enough until memory is tight.
         preempted, exact = False, False
         granted = (partial_cached + mask) >> shift  # blocks of sequences that are not decoding
-        needed = decoding
-        free = usable - ((cached + mask * decoding) >> shift) - granted - needed
+        free = usable - granted - ((cached + mask * decoding) >> shift) - decoding
         if free < 0:
             exact = True
-            needed = residues[-step & mask]
-            free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+            free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
             if free < 0:
                 preempted = True
                 counters[STEP], counters[DECODING], counters[CACHED] = step, decoding, cached
@@ -260,8 +263,7 @@ def advance(
                 while free < 0:
                     preempt_last(i, limits, requests, replicas)
                     granted = (counters[PARTIAL_CACHED] + mask) >> shift
-                    needed = residues[-step & mask]
-                    free = usable - blocks_held(counters[CACHED], step, residues, shift) - granted - needed
+                    free = usable - granted - blocks_after_decodes(counters[CACHED], step, residues, shift)
                 decoding, cached, freed = counters[DECODING], counters[CACHED], counters[FREED]
                 partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
         running = decoding
@@ -276,8 +278,7 @@ def advance(
             grown = (partial_cached + chunk + mask) >> shift
             if grown - granted > free and not exact:
                 exact = True
-                needed = residues[-step & mask]
-                free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+                free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
             if grown - granted > free:
                 preempted = True
                 counters[FREED], counters[PARTIAL] = freed, partial
@@ -292,11 +293,8 @@ def advance(
                 pairs += chunk * (partial_cached + 0.5 * (chunk + 1))
                 partial_cached += chunk
                 if partial_cached == tokens:
-                    emerging[0, 0], emerging[0, 1], emerging_s[0] = (
-                        partial,
-                        partial_generated,
-                        last_token_s[-1],
-                    )
+                    emerging[0, 0], emerging[0, 1] = partial, partial_generated
+                    emerging_s[0] = last_token_s[-1]
                     num_emerging = 1
                     partial, partial_cached = -1, 0
 
@@ -308,8 +306,7 @@ def advance(
             if height > 0:
                 if not exact:
                     exact = True
-                    needed = residues[-step & mask]
-                    free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+                    free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
                 top = stack[height - 1]
                 request, generated = top[REQUEST], top[GENERATED]
                 evicted = freed - counters[REUSED] - free - top[MARK]
@@ -323,8 +320,7 @@ def advance(
             blocks = (start + chunk + mask) >> shift
             if blocks > free and not exact:
                 exact = True
-                needed = residues[-step & mask]
-                free = usable - blocks_held(cached, step, residues, shift) - granted - needed
+                free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
             if blocks > free:
                 blocked = True
                 break
@@ -356,11 +352,9 @@ def advance(
         if tokens == decoding and not preempted:
             growth_s = context_s * decoding
             steps = last_step(heap[0]) - step + 1
-            if decoding * ((steps >> shift) + 1) > free + needed:
-                if not exact:
-                    needed = residues[-step & mask]
-                    free = usable - blocks_held(cached, step, residues, shift) - needed
-                steps = min(steps, steps_that_fit(free + needed, decoding, step, residues, shift))
+            if decoding * ((steps >> shift) + 1) > free:
+                free = usable - blocks_held(cached, step, residues, shift)
+                steps = min(steps, steps_that_fit(free, decoding, step, residues, shift))
             wake_s = until_s
             if head >= 0 and running < max_num_seqs and not blocked:
                 wake_s = min(wake_s, arrival_s[head])
