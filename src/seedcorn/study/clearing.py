@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from seedcorn.domain.hardware import Pool, PoolName
+from seedcorn.domain.hardware import Dtype, Pool, PoolName
 from seedcorn.domain.market import Allocation, Market, MarketOffer, MarketPool, MarketService, Status
 from seedcorn.domain.offer import Offer
 from seedcorn.domain.plan import Alternative, Deployment
@@ -127,6 +127,7 @@ def full_prices(
 
 
 def _market_service(service: Service, offers: tuple[Offer, ...], demand: float) -> MarketService:
+    """The service as a claimant. A less preferred number format is offered only where it carries more."""
     return MarketService(
         name=service.name,
         demand={CLASS: demand},
@@ -137,8 +138,24 @@ def _market_service(service: Service, offers: tuple[Offer, ...], demand: float) 
                 capacity={CLASS: offer.capacity_req_per_s},
             )
             for offer in offers
+            if not any(_preferred(other, offer, service) for other in offers)
         ),
     )
+
+
+def _preferred(other: Offer, offer: Offer, service: Service) -> bool:
+    """Whether ``other`` is the same replica in a format the owner prefers, and carries no less."""
+    ours, theirs = offer.candidate, other.candidate
+    return (
+        (ours.pool, ours.parallelism.chips) == (theirs.pool, theirs.parallelism.chips)
+        and _rank(theirs.dtype, service) < _rank(ours.dtype, service)
+        and other.capacity_req_per_s >= offer.capacity_req_per_s
+    )
+
+
+def _rank(dtype: Dtype, service: Service) -> int:
+    """Place in the owner's order; a stand-in (fp16 for bf16 on an old chip) comes last."""
+    return service.dtypes.index(dtype) if dtype in service.dtypes else len(service.dtypes)
 
 
 def _alternative(offer: Offer, demand: float, prices: Mapping[PoolName, float]) -> Alternative:
