@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from seedcorn.domain.workload import EngineSettings, Metric, Objective, Slo, Statistic
-from seedcorn.replay import replay, replay_requests
+from seedcorn.replay import outcome, replay, replay_requests
 from seedcorn.replay.kernels import gaps
 from seedcorn.replay.metrics import gap_percentile_s
 from tests.replay.builders import a_step_model, a_trace
@@ -87,3 +87,20 @@ def test_gap_percentiles_are_those_of_all_gaps(percentile):
     assert gap_percentile_s(times.gap_counts, percentile) == pytest.approx(
         np.percentile(all_gaps_s, percentile), rel=0.004
     )
+
+
+def test_percentiles_weigh_requests_alike_and_interpolate_linearly():
+    rng = np.random.default_rng(6)
+    n = 333
+    trace = a_trace(np.cumsum(rng.exponential(0.05, n)), rng.integers(1, 900, n), rng.integers(1, 50, n))
+
+    times = replay_requests([EVERY_STEP_ALIKE], EngineSettings(max_num_seqs=4), trace)
+    found = outcome(times, trace)
+
+    ttft_s = times.first_token_s - trace.arrival_s
+    several = trace.output_tokens > 1
+    tpot_s = (times.finish_s - times.first_token_s)[several] / (trace.output_tokens - 1)[several]
+    for latency, values_s in ((found.ttft, ttft_s), (found.tpot, tpot_s)):
+        got_s = [latency.p50_s, latency.p90_s, latency.p95_s, latency.p99_s, latency.mean_s]
+        expected_s = [*np.percentile(values_s, [50, 90, 95, 99]), values_s.mean()]
+        np.testing.assert_allclose(got_s, expected_s, rtol=1e-12)

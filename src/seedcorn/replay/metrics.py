@@ -69,11 +69,16 @@ def _latencies_s(times: RequestTimes, trace: Trace) -> dict[Metric, NDArray[np.f
 
 def _over_requests(values_s: NDArray[np.float64]) -> Latency:
     """The statistics of the values that are defined."""
-    values_s = values_s[~np.isnan(values_s)]
-    if values_s.shape[0] == 0:
+    defined = values_s.shape[0] - int(np.isnan(values_s).sum())
+    if defined == 0:
         return _NONE
-    p50_s, p90_s, p95_s, p99_s = np.percentile(values_s, list(_PERCENTILES.values())).tolist()
-    return Latency(mean_s=float(values_s.mean()), p50_s=p50_s, p90_s=p90_s, p95_s=p95_s, p99_s=p99_s)
+    ascending_s = np.sort(values_s)[:defined]  # NaN sorts last; a sort is faster than np.percentile
+    rank = np.array(list(_PERCENTILES.values())) / 100 * (defined - 1)
+    below = rank.astype(np.int64)
+    above = np.minimum(below + 1, defined - 1)
+    at_s = ascending_s[below] + (rank - below) * (ascending_s[above] - ascending_s[below])
+    p50_s, p90_s, p95_s, p99_s = at_s.tolist()
+    return Latency(mean_s=float(ascending_s.mean()), p50_s=p50_s, p90_s=p90_s, p95_s=p95_s, p99_s=p99_s)
 
 
 def _over_gaps(times: RequestTimes, trace: Trace) -> Latency:

@@ -249,6 +249,7 @@ def scaled(trace: Trace, *, rate_per_s: float, seed: int, num_requests: int | No
         num_requests: ``None``: as many as keep the trace's duration. Otherwise the rate curve is
             stretched or squeezed to the duration that so many requests take.
     """
+    assert rate_per_s > 0
     span_s = (trace.num_requests - 1) / _mean_rate_per_s(trace)
     count = max(num_requests if num_requests is not None else round(rate_per_s * span_s) + 1, 2)
     curve_s, curve = _rate_curve(trace)
