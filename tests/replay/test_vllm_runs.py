@@ -127,8 +127,10 @@ def errors(times: RequestTimes, run: Run) -> dict[str, float]:
             {"ttft_mean": 0.02, "ttft_p99": 0.02, "tpot_mean": 0.02, "tpot_p99": 0.02},
         ),
         # 7.5 G parameters (without the embedding table) of 2 bytes at 1.008 TB/s; 2,588 blocks, and
-        # some 220 preemptions. The mean TPOT is 2.03 % low. Not explained; the first suspect is that
-        # vLLM 0.19 schedules one step ahead (its times show it), so that blocks come back a step later.
+        # some 220 preemptions. The mean TPOT is 2.03 % low. What is left is who is preempted when: about
+        # a dozen requests start some 10 s later or earlier than measured and decode that much faster
+        # or slower. Scheduling one step ahead, and admission only when a whole prompt fits, were tried
+        # in the kernel and explain it no better.
         (
             "rtx4090_llama-3.1-8b",
             256,
