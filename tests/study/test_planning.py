@@ -1,5 +1,6 @@
 """The main job on a small fleet, checked from the plan's own definitions."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from seedcorn.domain.market import Status
 from seedcorn.domain.plan import Plan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.errors import Infeasible, InputError
+from seedcorn.perf import StepModel
 from seedcorn.study import plan_scenario, replay_plan, resolve
+from seedcorn.study.offers import cautious_step_model
 from seedcorn.wire import plan_json, read_plan, read_scenario, write_plan
 from tests.study.scenarios import CHAT, POOLS, TRAINING, a_scenario_file
 
@@ -110,12 +113,16 @@ def test_a_plan_read_back_replays_to_the_same_outcomes(plan, folder):
     assert replayed.slos_held == plan.slos_held
 
 
-def test_less_confidence_in_the_step_times_never_needs_fewer_chips(scenario):
-    def used(confidence: float) -> int:
-        cautious = replace(scenario, planning=replace(scenario.planning, confidence=confidence))
-        return plan_scenario(cautious, silent).services[0].today_chips
+def test_step_times_are_slowed_to_the_quantile_that_the_confidence_asks_for(plan, scenario):
+    candidate = plan.services[0].deployments[0].offer.candidate
 
-    assert used(0.99) > used(0.5)
+    def at(confidence: float) -> StepModel:
+        planning = replace(scenario.planning, confidence=confidence)
+        return cautious_step_model(candidate, replace(scenario, planning=planning))
+
+    median = at(0.5)
+    assert median.log_sigma > 0
+    assert at(0.975).dense_s / median.dense_s == pytest.approx(math.exp(1.959964 * median.log_sigma))
 
 
 def test_a_service_that_nothing_can_serve_is_named_with_every_reason(tmp_path):

@@ -14,6 +14,7 @@ from seedcorn.planner import solve
 from seedcorn.study.gangs import Gang, market_job
 from seedcorn.study.numeraire import Numeraire
 from seedcorn.study.offers import OfferBook, demand_req_per_s
+from seedcorn.study.tidy import tidied
 
 CLASS = "all"
 """The one request class: traffic is not split yet."""
@@ -48,7 +49,7 @@ def market_of(
 
 
 def cleared(market: Market, scenario: Scenario) -> Allocation:
-    """The market's allocation.
+    """The market's allocation, in few kinds of replica.
 
     Raises:
         Infeasible: It cannot clear; says for each claimant what binds and the nearest change that works.
@@ -60,7 +61,7 @@ def cleared(market: Market, scenario: Scenario) -> Allocation:
         for shortage in allocation.shortages:
             error.add_note(f"{shortage.claimant}: {shortage.binds}; {shortage.remedy}")
         raise error
-    return allocation
+    return tidied(market, allocation, gap=planning.gap)
 
 
 def check_every_service_has_an_offer(book: OfferBook) -> None:
