@@ -116,27 +116,26 @@ def _deployments(market, service):
 def carries(service, replicas):
     """Whether ``replicas`` of at most two offers carry every class of ``service``.
 
-    With two offers, classes go to the first in order of how much load that takes off the second: the
-    fractional knapsack, so no linear program is needed.
+    Classes that both offers can carry go to the first in order of how much load that takes off the
+    second: the fractional knapsack, so no linear program is needed.
     """
-    first, *rest = service.offers
-    second = rest[0] if rest else None
     room = [float(n) for n in replicas]
     either = []
     for name, load in service.demand.items():
-        able = [i for i, offer in enumerate(service.offers) if name in offer.capacity]
-        if not able:
+        loads = {i: load / o.capacity[name] for i, o in enumerate(service.offers) if name in o.capacity}
+        if not loads:
             return False
-        if len(able) == 1:
-            room[able[0]] -= load / service.offers[able[0]].capacity[name]
+        if len(loads) == 1:
+            (only,) = loads
+            room[only] -= loads[only]
         else:
-            either.append((load / first.capacity[name], load / second.capacity[name]))
+            either.append(loads)
     if min(room) < -1e-9:
         return False
-    for on_first, on_second in sorted(either, key=lambda loads: loads[0] / loads[1]):
-        share = min(1.0, room[0] / on_first)
-        room[0] -= share * on_first
-        room[1] -= (1 - share) * on_second
+    for loads in sorted(either, key=lambda loads: loads[0] / loads[1]):
+        share = min(1.0, room[0] / loads[0])
+        room[0] -= share * loads[0]
+        room[1] -= (1 - share) * loads[1]
     return min(room) >= -1e-9
 
 

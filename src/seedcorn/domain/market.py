@@ -120,9 +120,10 @@ class PoolUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
-    """Why a market cannot clear: who, what binds, and a change that works on its own.
+    """Why a market cannot clear: who, what binds, and a change that works.
 
     Attributes:
+        needed: Nothing works without this change; of the changes that are not needed, any one works.
         remedy: The change in words; the same in numbers below, where numbers say it.
         add_chips: Chips to add, by pool.
         shed: Load of ``claimant`` to give up, by class.
@@ -135,6 +136,7 @@ class Shortage:
     add_chips: Mapping[PoolName, int] = field(default_factory=dict)
     shed: Mapping[str, float] = field(default_factory=dict)
     wait: bool = False
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

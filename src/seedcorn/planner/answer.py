@@ -15,7 +15,7 @@ from seedcorn.domain.market import (
 )
 from seedcorn.planner.highs import Program, solve_program
 from seedcorn.planner.integer import Point
-from seedcorn.planner.problem import DENSE_LIMIT, Floats, Problem, classes
+from seedcorn.planner.problem import DENSE_LIMIT, ROUNDING, Floats, Problem, classes
 from seedcorn.planner.responses import level_shares
 
 
@@ -36,7 +36,9 @@ def allocation_of(
         gap: At or under which the answer counts as optimal.
     """
     objective = 0.0 - point.cost(problem) * problem.unit
-    best = max(0.0 - bound * problem.unit, objective)
+    best = 0.0 - bound * problem.unit
+    if best - objective <= ROUNDING * _turnover(problem, point) * problem.unit:
+        best = objective
     reached = relative_gap(objective, best)
     return Allocation(
         status=Status.OPTIMAL if reached <= gap else Status.FEASIBLE,
@@ -48,6 +50,12 @@ def allocation_of(
         pools=_pools(problem, point.used(problem), scarcity),
         seconds=seconds,
     )
+
+
+def _turnover(problem: Problem, point: Point) -> float:
+    """What is paid and what is earned, added up: the scale of float rounding in their difference."""
+    taken = point.option[point.option >= 0]
+    return float(point.replicas @ problem.offer_cost + np.abs(problem.option_value[taken]).sum())
 
 
 def refusal(market: Market, shortages: tuple[Shortage, ...], *, status: Status, seconds: float) -> Allocation:

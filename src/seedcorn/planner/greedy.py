@@ -5,7 +5,7 @@ import numpy as np
 from seedcorn.planner.claims import Branch
 from seedcorn.planner.integer import Point
 from seedcorn.planner.master import Relaxation
-from seedcorn.planner.problem import Floats, Problem
+from seedcorn.planner.problem import Floats, Ints, Problem
 from seedcorn.planner.responses import NODE_LIMIT, best_responses
 
 
@@ -25,8 +25,9 @@ def first_fit(problem: Problem, branch: Branch, relaxation: Relaxation) -> Point
         if option[job] < 0:
             return None
         free -= problem.option_chips[option[job]]
+    seen = _seen(problem, relaxation)
     for service in _in_order(problem, relaxation):
-        chosen = _deployment(problem, relaxation, service, free)
+        chosen = _deployment(problem, relaxation, service, seen[service], free)
         if chosen is None:
             return None
         offers = problem.offers(service)
@@ -68,11 +69,19 @@ def _in_order(problem: Problem, relaxation: Relaxation) -> list[int]:
     return [int(s) for s in np.lexsort((-size, settled < 1 - 1e-6))]
 
 
-def _deployment(problem: Problem, relaxation: Relaxation, service: int, free: Floats) -> Floats | None:
+def _seen(problem: Problem, relaxation: Relaxation) -> list[Ints]:
+    """Columns of each service."""
+    order = np.argsort(relaxation.columns.claimant, kind="stable")
+    ends = np.cumsum(np.bincount(relaxation.columns.claimant, minlength=problem.num_services))
+    return np.split(order, ends[: problem.num_services])[: problem.num_services]
+
+
+def _deployment(
+    problem: Problem, relaxation: Relaxation, service: int, mine: Ints, free: Floats
+) -> Floats | None:
     """(num_offers of the service,) replicas that fit ``free``."""
     columns = relaxation.columns
     offers = problem.offers(service)
-    mine = np.flatnonzero(columns.claimant == service)
     mine = mine[np.all(columns.chips[mine] <= free, axis=1)]
     if len(mine):
         price = columns.cost[mine] + columns.chips[mine] @ relaxation.claims.scarcity

@@ -42,6 +42,7 @@ def unserved(market: Market) -> tuple[Shortage, ...]:
             remedy=f"give service {service.name!r} an offer with capacity for class {name!r}, "
             f"or shed its {service.demand[name]:g}",
             shed={name: service.demand[name]},
+            needed=True,
         )
         for service in market.services
         for name in classes(service)
@@ -49,8 +50,23 @@ def unserved(market: Market) -> tuple[Shortage, ...]:
     )
 
 
+def without(market: Market, gone: tuple[Shortage, ...]) -> Market:
+    """``market`` less the classes shed in ``gone``."""
+    dropped = {(shortage.claimant, name) for shortage in gone for name in shortage.shed}
+    return replace(
+        market,
+        services=tuple(
+            replace(
+                service,
+                demand={name: d for name, d in service.demand.items() if (service.name, name) not in dropped},
+            )
+            for service in market.services
+        ),
+    )
+
+
 def shortages(market: Market, problem: Problem, clear: Clear) -> tuple[Shortage, ...]:
-    """Changes that make ``market`` feasible, each alone.
+    """Changes that make ``market`` feasible, each alone; empty only where time was too short to find any.
 
     Args:
         clear: Clears a market without explaining.
@@ -184,7 +200,10 @@ def _less_load(
         share = next(
             d.share for d in answer.deployments if (d.service, d.offer) == (service.name, nothing.name)
         )
-        shed = {name: part * service.demand[name] for name, part in share.items()}
+        shed = {  # up to the next step, so that what is left does fit
+            name: min(math.ceil(part * _SHED_STEPS) / _SHED_STEPS, 1.0) * service.demand[name]
+            for name, part in share.items()
+        }
         listed = " and ".join(f"{load:.4g} of class {name!r}" for name, load in shed.items())
         yield Shortage(
             claimant=service.name,

@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from seedcorn.domain.market import Allocation, Market, Status
 from seedcorn.planner.answer import allocation_of, refusal
 from seedcorn.planner.problem import problem_of
 from seedcorn.planner.search import Search
-from seedcorn.planner.shortage import shortages, unserved
+from seedcorn.planner.shortage import shortages, unserved, without
 from seedcorn.planner.verify import verify
 
 _REMEDY_S = 5.0
@@ -49,19 +49,19 @@ def solve(
     """
     began = time.perf_counter()
     hopeless = unserved(market)
-    if hopeless:
-        return refusal(market, hopeless, status=Status.INFEASIBLE, seconds=time.perf_counter() - began)
-    answer = _clear(market, gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress)
-    if answer.status is not Status.INFEASIBLE:
-        broken = verify(market, answer) if answer.objective is not None else ()
-        assert not broken, broken
-        return answer
+    served = without(market, hopeless) if hopeless else market
+    answer = _clear(served, gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress)
 
     def clear(changed: Market) -> Allocation:
         return _clear(changed, gap=0.001, time_limit_s=_REMEDY_S, seed=seed, progress=None)
 
-    found = shortages(market, problem_of(market), clear)
-    return replace(answer, shortages=found, seconds=time.perf_counter() - began)
+    short = shortages(served, problem_of(served), clear) if answer.status is Status.INFEASIBLE else ()
+    if hopeless or short:
+        seconds = time.perf_counter() - began
+        return refusal(market, (*hopeless, *short), status=Status.INFEASIBLE, seconds=seconds)
+    broken = verify(market, answer) if answer.objective is not None else ()
+    assert not broken, broken
+    return answer
 
 
 def _clear(

@@ -12,12 +12,19 @@ TOLERANCE = 1e-6
 
 def objective(market: Market, allocation: Allocation) -> float:
     """Σ weight·progress − Σ price·chips used − Σ cost·replicas, summed over the allocation itself."""
+    return _earned(market, allocation) - _paid(market, allocation)
+
+
+def _earned(market: Market, allocation: Allocation) -> float:
+    weight = {job.name: job.weight for job in market.jobs}
+    return sum(weight[award.job] * award.progress for award in allocation.jobs)
+
+
+def _paid(market: Market, allocation: Allocation) -> float:
     price = {pool.name: pool.price for pool in market.pools}
     cost = {(s.name, o.name): o.cost for s in market.services for o in s.offers}
-    weight = {job.name: job.weight for job in market.jobs}
-    paid = sum(price[pool] * chips for pool, chips in _used(allocation).items())
-    paid += sum(cost[d.service, d.offer] * d.replicas for d in allocation.deployments)
-    return sum(weight[award.job] * award.progress for award in allocation.jobs) - paid
+    chips = sum(price[pool] * count for pool, count in _used(allocation).items())
+    return chips + sum(cost[d.service, d.offer] * d.replicas for d in allocation.deployments)
 
 
 def verify(market: Market, allocation: Allocation) -> tuple[str, ...]:
@@ -96,10 +103,10 @@ def _totals_broken(market: Market, allocation: Allocation) -> list[str]:
     if allocation.objective is None or allocation.bound is None:
         return ["no objective or no bound"]
     true = objective(market, allocation)
-    scale = max(abs(true), abs(allocation.bound), 1e-12)
+    allowed = TOLERANCE * max(_earned(market, allocation) + _paid(market, allocation), abs(allocation.bound))
     broken = []
-    if not math.isclose(true, allocation.objective, rel_tol=TOLERANCE, abs_tol=TOLERANCE * scale):
+    if not math.isclose(true, allocation.objective, abs_tol=allowed):
         broken.append(f"objective {allocation.objective} stated, {true} summed")
-    if allocation.bound < allocation.objective - TOLERANCE * scale:
+    if allocation.bound < allocation.objective - allowed:
         broken.append(f"bound {allocation.bound} is below the objective {allocation.objective}")
     return broken

@@ -30,9 +30,10 @@ def _refusal_page(allocation: Allocation) -> Page:
         return (
             f"unknown: no allocation found in {allocation.seconds:.0f} s, and none ruled out; give more time",
         )
-    table = plain_table("claimant", "binds", "what would do, alone")
+    table = plain_table("claimant", "binds", "what would do")
     for shortage in allocation.shortages:
-        table.add_row(shortage.claimant, shortage.binds, shortage.remedy)
+        remedy = f"needed: {shortage.remedy}" if shortage.needed else f"one of: {shortage.remedy}"
+        table.add_row(shortage.claimant, shortage.binds, remedy)
     return ("infeasible: the chips do not carry the demand", "", table)
 
 

@@ -245,6 +245,7 @@ def _shortage(shortage: Shortage) -> Json:
         "add_chips": {str(pool): count for pool, count in shortage.add_chips.items()},
         "shed": dict(shortage.shed),
         "wait": shortage.wait,
+        "needed": shortage.needed,
     }
 
 
