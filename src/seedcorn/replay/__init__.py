@@ -1,6 +1,7 @@
 """Exact replay of real traffic through a model of continuous batching."""
 
 from seedcorn.replay.capacity import Capacity, capacity
+from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.simulation import RequestTimes, Router, replay_requests
@@ -13,6 +14,7 @@ __all__ = [
     "Router",
     "bundled_traces",
     "capacity",
+    "closed_loop",
     "compressed",
     "outcome",
     "read_trace",

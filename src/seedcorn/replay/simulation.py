@@ -60,7 +60,7 @@ def dealt(trace: Trace, capacity_tokens: NDArray[np.int64], share: NDArray[np.fl
         (num_requests,) to which of the R; −1 where none can hold the request.
     """
     dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
-    routing.deal(_requests(trace), capacity_tokens, share, np.zeros(share.shape[0]), dealt_to)
+    routing.deal(kernel_requests(trace), capacity_tokens, share, np.zeros(share.shape[0]), dealt_to)
     return dealt_to
 
 
@@ -87,7 +87,7 @@ def replay_requests(
     if router is Router.ROUND_ROBIN or len(replicas) == 1:
         capacity_tokens = np.array([held_tokens(model, engine) for model in replicas])
         return replay_dealt(replicas, engine, trace, dealt(trace, capacity_tokens, np.ones(len(replicas))))
-    requests, state, gap_counts = _requests(trace), _state(replicas, engine), _no_gaps()
+    requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
     dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
     outlook = routing.Outlook(
         outstanding=np.zeros(len(replicas), dtype=np.int64),
@@ -95,8 +95,8 @@ def replay_requests(
         tokens_per_s=np.zeros(len(replicas)),
         until_s=np.zeros(len(replicas)),
     )
-    routing.run_least_outstanding(dealt_to, _limits(engine), requests, state, outlook, gap_counts)
-    return _times(requests, state, gap_counts, dealt_to)
+    routing.run_least_outstanding(dealt_to, engine_limits(engine), requests, state, outlook, gap_counts)
+    return request_times(requests, state, gap_counts, dealt_to)
 
 
 def replay_dealt(
@@ -110,16 +110,16 @@ def replay_dealt(
         trace: What arrives.
         dealt_to: (num_requests,) index of a replica that can hold the request; −1 to leave it out.
     """
-    requests, state, gap_counts = _requests(trace), _state(replicas, engine), _no_gaps()
-    routing.run_dealt(dealt_to, _limits(engine), requests, state, gap_counts)
-    return _times(requests, state, gap_counts, dealt_to)
+    requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
+    routing.run_dealt(dealt_to, engine_limits(engine), requests, state, gap_counts)
+    return request_times(requests, state, gap_counts, dealt_to)
 
 
 def _no_gaps() -> NDArray[np.int64]:
     return np.zeros(gaps.NUM_BINS, dtype=np.int64)
 
 
-def _times(
+def request_times(
     requests: batching.Requests,
     state: batching.Replicas,
     gap_counts: NDArray[np.int64],
@@ -137,7 +137,7 @@ def _times(
     )
 
 
-def _limits(engine: EngineSettings) -> batching.Limits:
+def engine_limits(engine: EngineSettings) -> batching.Limits:
     """The engine's limits, checked as vLLM checks them."""
     if engine.max_num_seqs < 1 or engine.max_num_batched_tokens < engine.max_num_seqs:
         raise InputError(
@@ -150,7 +150,7 @@ def _limits(engine: EngineSettings) -> batching.Limits:
     return batching.Limits(engine.max_num_seqs, engine.max_num_batched_tokens, shift, engine.prefix_caching)
 
 
-def _requests(trace: Trace) -> batching.Requests:
+def kernel_requests(trace: Trace) -> batching.Requests:
     """The kernel's view of ``trace``, with room for the results."""
     n = trace.num_requests
     return batching.Requests(
@@ -164,7 +164,7 @@ def _requests(trace: Trace) -> batching.Requests:
     )
 
 
-def _state(replicas: Sequence[StepModel], engine: EngineSettings) -> batching.Replicas:
+def idle_replicas(replicas: Sequence[StepModel], engine: EngineSettings) -> batching.Replicas:
     """Idle replicas; step models that several share are tabulated once."""
     models = list({id(model): model for model in replicas}.values())
     row = {id(model): m for m, model in enumerate(models)}
