@@ -118,7 +118,12 @@ def check(
     day = date.today() if on is None else _date(on, "--on")
     judgement = judge(ruled_chip(find_chip(chip)), rulebook(), buyer, on=day, with_unenforced=with_unenforced)
     if as_json:
-        print_json(_document("rules-check") | _judgement_json(judgement, buyer) | {"notice": NOT_ADVICE})
+        print_json(
+            _document("rules-check")
+            | {"chip": judgement.chip}
+            | _asked(buyer, with_unenforced=with_unenforced)
+            | _judgement_json(judgement)
+        )
     else:
         print_page(_judgement_page(judgement, buyer, is_hq_given=hq is not None))
 
@@ -144,7 +149,12 @@ def diff(
         if _answer(before) != _answer(after):
             changed.append((before, after))
     if as_json:
-        print_json(_document("rules-diff") | _diff_json(changed, buyer, days) | {"notice": NOT_ADVICE})
+        print_json(
+            _document("rules-diff")
+            | _asked(buyer, with_unenforced=with_unenforced)
+            | {"on": days[0].isoformat(), "and": days[1].isoformat()}
+            | {"chips": [_change_json(before, after) for before, after in changed]}
+        )
     else:
         print_page(_diff_page(changed, buyer, days))
 
@@ -162,7 +172,7 @@ def list_versions(as_json: AsJson = False) -> None:
     ]
     checked = rulebook().checked.isoformat()
     if as_json:
-        print_json(_document("rules-list") | {"checked": checked, "versions": versions, "notice": NOT_ADVICE})
+        print_json(_document("rules-list") | {"checked": checked, "versions": versions})
         return
     table = plain_table("id", "in force", "kind", "what it changes", "text", "known by")
     for version in versions:
@@ -188,7 +198,16 @@ def _date(text: str, option: str) -> date:
 
 
 def _document(kind: str) -> dict[str, object]:
-    return {"seedcorn": SCHEMA_VERSION, "kind": kind}
+    return {"seedcorn": SCHEMA_VERSION, "kind": kind, "disclaimer": NOT_ADVICE}
+
+
+def _asked(buyer: Buyer, *, with_unenforced: bool) -> dict[str, object]:
+    return {
+        "to": buyer.destination,
+        "hq": buyer.headquarters,
+        "end_use": buyer.end_use,
+        "with_unenforced": with_unenforced,
+    }
 
 
 def _answer(judgement: Judgement) -> dict[str, object]:
@@ -201,12 +220,8 @@ def _answer(judgement: Judgement) -> dict[str, object]:
     }
 
 
-def _judgement_json(judgement: Judgement, buyer: Buyer) -> dict[str, object]:
+def _judgement_json(judgement: Judgement) -> dict[str, object]:
     return {
-        "chip": judgement.chip,
-        "to": buyer.destination,
-        "hq": buyer.headquarters,
-        "end_use": buyer.end_use,
         "on": judgement.on.isoformat(),
         "version": judgement.version,
         "tpp": judgement.tpp,
@@ -238,20 +253,8 @@ def _signal_json(signal: Signal) -> dict[str, object]:
     }
 
 
-def _diff_json(
-    changed: Sequence[tuple[Judgement, Judgement]], buyer: Buyer, days: tuple[date, date]
-) -> dict[str, object]:
-    return {
-        "to": buyer.destination,
-        "hq": buyer.headquarters,
-        "end_use": buyer.end_use,
-        "on": days[0].isoformat(),
-        "and": days[1].isoformat(),
-        "chips": [
-            {"chip": before.chip, "before": _answer(before), "after": _answer(after)}
-            for before, after in changed
-        ],
-    }
+def _change_json(before: Judgement, after: Judgement) -> dict[str, object]:
+    return {"chip": before.chip, "before": _answer(before), "after": _answer(after)}
 
 
 def _judgement_page(judgement: Judgement, buyer: Buyer, *, is_hq_given: bool) -> Page:

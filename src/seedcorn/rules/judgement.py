@@ -26,10 +26,9 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DieArea:
-    """What a chip of unpublished die area is, above ``over_mm2`` and up to ``up_to_mm2`` (``inf``: whatever its size)."""
+    """What a chip of unpublished die area is, up to ``up_to_mm2`` (``inf``: any larger one)."""
 
     item: str
-    over_mm2: float
     up_to_mm2: float
 
 

@@ -172,11 +172,22 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Early:
+    """Named chips (patterns of names) for which a version was in force before its date, and who says so."""
+
+    citation: Citation
+    chips: tuple[str, ...]
+
+    def applies(self, chip: str, on: date) -> bool:
+        """Whether the chip is named and the early date reached."""
+        return self.citation.in_force <= on and matches(chip, self.chips)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """One dated change; ``None`` leaves a part as it was.
 
     Attributes:
-        early: Chips (patterns of names) for which it was in force before, since when, and who says so.
         scopes: By item; the other items' stay.
     """
 
@@ -184,7 +195,7 @@ class Version:
     kind: str
     change: str
     published: date | None = None
-    early: "Early | None" = None
+    early: Early | None = None
     paragraphs: tuple[Paragraph, ...] | None = None
     exemption: Exemption | None = None
     scopes: Mapping[str, Scope] = field(default_factory=dict)
@@ -194,18 +205,6 @@ class Version:
     def applies(self, chip: str, on: date) -> bool:
         """Whether it is in force for this chip."""
         return self.citation.in_force <= on or (self.early is not None and self.early.applies(chip, on))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Early:
-    """Named chips for which a version was in force before its date."""
-
-    citation: Citation
-    chips: tuple[str, ...]
-
-    def applies(self, chip: str, on: date) -> bool:
-        """Whether the chip is named and the early date reached."""
-        return self.citation.in_force <= on and matches(chip, self.chips)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

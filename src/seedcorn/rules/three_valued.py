@@ -29,6 +29,11 @@ def either(values: Iterable[bool | None]) -> bool | None:
     return None if None in seen else False
 
 
+def negation(value: bool | None) -> bool | None:
+    """The contrary; of the unknown, unknown."""
+    return None if value is None else not value
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """A half-open interval that a law names: ``low <= x < high``."""

@@ -7,7 +7,7 @@ from seedcorn.rules.chip import Figures, RuledChip
 from seedcorn.rules.judgement import DieArea
 from seedcorn.rules.law import Condition, LicenceException, Outcome, Paragraph, Requirement, Review
 from seedcorn.rules.rulebook import Rulebook
-from seedcorn.rules.three_valued import Bounds, Range
+from seedcorn.rules.three_valued import Bounds, Range, every
 from seedcorn.units import format_bytes_per_s, format_flop_per_s
 
 _LABELS = {
@@ -49,9 +49,15 @@ def exception_text(exception: LicenceException, item: str) -> str:
 
 
 def requirement_text(rule: Requirement, figures: Figures) -> str:
-    """The requirement, with the bounds that make it apply."""
-    met = [c for c in rule.any_of if all(figures.of(q).lies_in(bounds) for q, bounds in c.items())]
-    return f"{rule.text}: {bounds_met(met[0], figures)}" if met else rule.text
+    """The requirement, with the bounds that make it apply, or that would."""
+    holds = [
+        (every(figures.of(q).lies_in(b) for q, b in c.items()), bounds_met(c, figures)) for c in rule.any_of
+    ]
+    met = [text for held, text in holds if held]
+    open_ = [text for held, text in holds if held is None]
+    if met:
+        return f"{rule.text}: {met[0]}"
+    return f"{rule.text}, if {' or '.join(open_)}" if open_ else rule.text
 
 
 def review_text(review: Review, figures: Figures) -> str:
