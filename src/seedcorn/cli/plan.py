@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that ``--help`` and the catalogue stay quick.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +87,7 @@ def _planned(located: "Located[ScenarioDocument]", out: Path | None, as_json: bo
         warn(f"{path}: {what}")
     with progress_shown() as progress:
         made = plan_scenario(resolve(located), progress)
+    made = replace(made, defaults=located.document.defaults_used())
     if out is not None:
         write_text_atomically(out, plan_json(made, located, folder=out.parent))
     if as_json:

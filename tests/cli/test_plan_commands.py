@@ -1,0 +1,123 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import run
+from tests.study.scenarios import CHAT, POOLS, a_scenario_file
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("plans")
+
+
+@pytest.fixture(scope="module")
+def plan_file(folder):
+    """A plan of the small fleet, made by the command itself."""
+    command = [
+        Path(sys.executable).with_name("seedcorn"),
+        "plan",
+        a_scenario_file(folder),
+        "--out",
+        "plan.json",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "chips freed for training, every SLO held in replay, gap " in done.stdout.splitlines()[0]
+    return folder / "plan.json"
+
+
+def test_explain_names_the_choice_the_alternatives_and_why_the_rest_is_none(plan_file, capsys):
+    ran = run(capsys, "explain", plan_file, "chat")
+    chosen = json.loads(plan_file.read_text())["services"][0]["deployments"][0]["offer"]
+    assert ran.code == 0
+    assert ran.out.startswith("chat goes to ") and chosen in ran.out
+    assert "tpot_p99" in ran.out or "ttft_p99" in ran.out
+
+
+def test_explain_of_an_unknown_service_suggests_the_known_ones(plan_file, capsys):
+    ran = run(capsys, "explain", plan_file, "chatt")
+    assert (ran.code, ran.out) == (2, "")
+    assert "unknown service 'chatt'; did you mean chat?" in ran.err
+
+
+def test_json_is_all_that_stdout_holds(plan_file, capsys):
+    explained = json.loads(run(capsys, "explain", plan_file, "chat", "--json").out)
+    assert explained["kind"] == "explanation" and explained["alternatives"]
+    outcome = json.loads(run(capsys, "replay", plan_file, "--json").out)
+    assert outcome["kind"] == "outcome" and outcome["slos_held"] is True
+
+
+def test_a_plan_whose_slo_is_missed_in_replay_exits_1_and_says_which(plan_file, folder, capsys):
+    document = json.loads(plan_file.read_text())
+    deployment = document["services"][0]["deployments"][0]
+    document["services"][0]["deployments"] = [deployment | {"share": 1.0}]
+    document["inputs"]["scenario"]["services"][0]["slo"] = {"ttft_p99": "1 ms"}
+    broken = folder / "broken.json"
+    broken.write_text(json.dumps(document))
+
+    ran = run(capsys, "replay", broken)
+
+    assert ran.code == 1
+    assert "misses ttft_p99 in replay" in ran.err and "1 ms" in ran.err
+
+
+def test_infeasible_exits_1_and_leaves_no_file(tmp_path, capsys):
+    path = a_scenario_file(tmp_path, services=[CHAT | {"slo": {"tpot_p99": "1 ms"}}])
+    ran = run(capsys, "plan", path, "--out", tmp_path / "plan.json")
+    assert (ran.code, ran.out) == (1, "")
+    assert "error: service 'chat' can run on no chip" in ran.err
+    assert [file.name for file in tmp_path.iterdir()] == ["scenario.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"services": [CHAT | {"modell": "x"}]}, "did you mean 'model'"),
+        ({"services": [CHAT | {"slo": {"ttft_p99": 3}}]}, "such as '2 s'"),
+        ({"fleet": {"pools": [POOLS[0] | {"chips": 0}]}}, "at least 1"),
+        ({"fleet": {"pools": [POOLS[0] | {"chip": "A100"}]}}, "ambiguous"),
+    ],
+)
+def test_wrong_input_exits_2_with_its_place_and_what_would_work(tmp_path, capsys, changes, message):
+    ran = run(capsys, "plan", a_scenario_file(tmp_path, **changes))
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{tmp_path}/scenario.yaml:" in ran.err and message in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_what_is_not_used_yet_is_said(tmp_path, capsys):
+    ran = run(
+        capsys,
+        "plan",
+        a_scenario_file(tmp_path, planning={"slots": 24}, services=[CHAT | {"slo": {"tpot_p99": "1 ms"}}]),
+    )
+    assert "warning: planning.slots: the plan has one time slot for now" in ran.err
+
+
+def test_replay_of_a_trace_needs_all_three_names(capsys):
+    ran = run(capsys, "replay", "--trace", "azure-conv")
+    assert ran.code == 2
+    assert "missing: --model, --chip" in ran.err
+
+
+def test_replay_of_a_trace_prints_every_latency_and_the_counts(capsys):
+    words = ("replay", "--trace", "azure-code", "--model", "Qwen2.5-7B", "--chip", "H20", "--replicas", 2)
+    ran = run(capsys, *words)
+    assert ran.code == 0
+    assert all(
+        word in ran.out for word in ("TTFT", "TPOT", "ITL", "E2E", "p99", "8,819 requests arrived", "busy")
+    )
+    document = json.loads(run(capsys, *words, "--rate", "1", "--json").out)
+    assert document["replays"][0]["outcome"]["refused"] == 0
+
+
+def test_a_replica_that_does_not_fit_names_the_tp_that_would(capsys):
+    ran = run(
+        capsys, "replay", "--trace", "azure-conv", "--model", "Llama-3.1-70B", "--chip", "H20", "--tp", 1
+    )
+    assert ran.code == 1
+    assert "does not fit 1 x nvidia-h20-96gb" in ran.err and "that fits: 2" in ran.err
