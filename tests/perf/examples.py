@@ -7,6 +7,7 @@ from seedcorn.domain.model import ModelName, ModelSpec
 def a_llama(**changes) -> ModelSpec:
     """Llama-3.1-8B, changed."""
     shape = {
+        "name": ModelName("llama-3.1-8b"),
         "num_hidden_layers": 32,
         "hidden_size": 4096,
         "intermediate_size": 14336,
@@ -16,7 +17,7 @@ def a_llama(**changes) -> ModelSpec:
         "vocab_size": 128256,
         "max_position_embeddings": 131072,
     }
-    return ModelSpec(name=ModelName("llama-3.1-8b"), model_type="llama", **{**shape, **changes})
+    return ModelSpec(model_type="llama", **{**shape, **changes})
 
 
 def a_chip(**changes) -> Chip:
@@ -32,6 +33,7 @@ def a_chip(**changes) -> Chip:
         "link_bytes_per_s": 450e9,
         "scale_up_domain": 8,
         "host_bytes_per_s": 64e9,
+        "tdp_w": 700.0,
     }
     return Chip(vendor="nvidia", title="", **{**facts, **changes})
 

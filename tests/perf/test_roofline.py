@@ -13,7 +13,14 @@ from seedcorn.domain.workload import EngineSettings
 from seedcorn.errors import UnknownFact, Unsupported
 from seedcorn.perf import step_model
 from seedcorn.perf.efficiency import efficiency
-from seedcorn.perf.roofline import GRAPH_TOKENS, TOKENS, Roofline, expert_imbalance, experts_touched
+from seedcorn.perf.roofline import (
+    COMPUTE_CEILING,
+    GRAPH_TOKENS,
+    TOKENS,
+    Roofline,
+    expert_imbalance,
+    experts_touched,
+)
 from tests.perf.examples import DEEPSEEK_V3, LLAMA_3_70B, MIXTRAL_8X7B, a_chip, a_llama
 
 MODELS = st.sampled_from([a_llama(), LLAMA_3_70B, MIXTRAL_8X7B, DEEPSEEK_V3, a_llama(cla_share_factor=2)])
@@ -22,9 +29,10 @@ DTYPES = st.sampled_from([Dtype.BF16, Dtype.FP8])
 TPS = st.sampled_from([1, 2, 4, 8])
 
 PERFECT = replace(
-    efficiency("hopper"),
+    efficiency(a_chip()),
     memory_share=1.0,
     compute_share=1.0,
+    power_exponent=0.0,
     eight_bit_share=1.0,
     context_share=1.0,
     pair_share=1.0,
@@ -33,6 +41,7 @@ PERFECT = replace(
     eager_moe_layer_s=0.0,
     step_s=0.0,
     sequence_s=0.0,
+    request_s=0.0,
 )
 """A chip that reaches its data sheet: times are then sums anyone can do."""
 
@@ -45,7 +54,7 @@ def a_replica(model=None, chip=None, curve=None, dtype=Dtype.BF16, tp=1, pp=1, e
         dtype=dtype,
         parallelism=Parallelism(tp=tp, pp=pp, ep=ep),
         engine=EngineSettings(**engine),
-        curve=curve or efficiency(chip.family),
+        curve=curve or efficiency(chip),
     )
 
 
@@ -131,7 +140,8 @@ def test_a_long_prompt_on_a_perfect_chip_takes_as_long_as_its_arithmetic():
 
     block_params = 8_030_261_248 - 2 * 128256 * 4096
 
-    assert replica.chip_s(np.array([8192.0]))[0] == pytest.approx(2 * 8192 * block_params / 989e12, rel=0.01)
+    arithmetic_s = 2 * 8192 * block_params / (989e12 * COMPUTE_CEILING)
+    assert replica.chip_s(np.array([8192.0]))[0] == pytest.approx(arithmetic_s, rel=0.01)
 
 
 def test_fp8_halves_the_time_of_both_sides_of_the_roofline():
@@ -181,22 +191,27 @@ def test_pipeline_stages_work_on_their_share_of_the_tokens_at_once():
     )
 
 
-def test_a_family_with_a_curve_is_calibrated_and_one_without_is_not():
-    engine, tp1 = EngineSettings(), Parallelism()
-    known, unknown = (
-        step_model(
-            a_llama(),
-            a_chip(family=family),
-            dtype=Dtype.BF16,
-            parallelism=tp1,
-            engine=engine,
-            chips_per_node=8,
-        )
-        for family in ("hopper", "never-measured")
+def test_the_less_was_measured_the_wider_the_interval():
+    fitted, inherits, alone = (
+        efficiency(a_chip(name=name, family=family))
+        for name, family in (("nvidia-h100-sxm", "hopper"), ("nvidia-h20-96gb", "hopper"), ("x", "x"))
     )
 
-    assert (known.evidence, unknown.evidence) == (Evidence.CALIBRATED, Evidence.DATASHEET)
-    assert 0 < known.log_sigma < unknown.log_sigma
+    assert (fitted.evidence, inherits.evidence, alone.evidence) == (
+        Evidence.CALIBRATED,
+        Evidence.CALIBRATED,
+        Evidence.DATASHEET,
+    )
+    assert 0 < fitted.log_sigma < inherits.log_sigma < alone.log_sigma
+
+
+def test_no_curve_beats_its_data_sheet():
+    for family in ("hopper", "ampere", "ada", "volta", "turing", "cdna3", "blackwell", "ascend-910b", "x"):
+        curve = efficiency(a_chip(family=family))
+        assert 0 < curve.memory_share <= 1
+        assert 0 < curve.compute_share * max(1.0, curve.eight_bit_share) <= 1
+        assert 0 < curve.context_share <= 1
+        assert 0 < curve.pair_share <= 1
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Efficiency curves: how far an architecture family gets towards its data sheet."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
+from seedcorn.domain.hardware import Chip
 from seedcorn.domain.offer import Evidence
 
 
@@ -14,7 +16,9 @@ class Efficiency:
 
     Attributes:
         memory_share: Of the published memory bandwidth, while weights stream.
-        compute_share: Of the published dense peak, in large matrix multiplications.
+        compute_share: Of the published dense peak, in large matrix multiplications, on a chip with 1 W of
+            TDP per TFLOP/s of 16-bit peak.
+        power_exponent: Growth of that share with the watts per TFLOP/s.
         eight_bit_share: Of ``compute_share``, where weights and activations are 8-bit or less.
         context_share: Of the published memory bandwidth, while decode attention reads the KV cache.
         pair_share: Of the published 16-bit peak, in attention.
@@ -25,11 +29,14 @@ class Efficiency:
         eager_moe_layer_s: The same for a layer with routed experts.
         step_s: Host's work per step, not hidden behind the chip's.
         sequence_s: Host's work per sequence in a step.
+        request_s: Work on a request outside any step (HTTP, tokenisation), which a client's TTFT holds
+            and the step model does not.
         log_sigma: Standard deviation of ln(measured / predicted).
     """
 
     memory_share: float
     compute_share: float
+    power_exponent: float
     eight_bit_share: float
     context_share: float
     pair_share: float
@@ -40,14 +47,29 @@ class Efficiency:
     eager_moe_layer_s: float
     step_s: float
     sequence_s: float
+    request_s: float
     log_sigma: float
     evidence: Evidence
 
 
+def efficiency(chip: Chip) -> Efficiency:
+    """The curve of the chip's family; where nothing of it was fitted, its vendor's mean, or that of all.
+
+    The uncertainty is that of rows that the fit did not see: of unseen pairs of model and engine for a
+    chip that it was fitted on, of chips left out for one that only inherits its family's curve, and of
+    whole families left out for the rest.
+    """
+    curves = _curves()
+    family = curves["family"].get(chip.family)
+    curve = family or curves["vendor"].get(chip.vendor, curves["default"])
+    numbers = {field.name: curve[field.name] for field in fields(Efficiency) if field.name != "evidence"}
+    if family is not None and chip.name not in family["fitted_on"]:
+        numbers["log_sigma"] = family["inherited_log_sigma"]
+    evidence = Evidence.DATASHEET if family is None else Evidence.CALIBRATED
+    return Efficiency(**numbers, evidence=evidence)
+
+
 @cache
-def efficiency(family: str) -> Efficiency:
-    """The family's own curve, or the default with its wider uncertainty where none was fitted."""
-    document = tomllib.loads((files("seedcorn.perf") / "efficiency.toml").read_text(encoding="utf-8"))
-    fitted = document.get("family", {}).get(family)
-    evidence = Evidence.DATASHEET if fitted is None else Evidence.CALIBRATED
-    return Efficiency(**{**document["default"], **(fitted or {})}, evidence=evidence)
+def _curves() -> dict[str, Any]:
+    """The bundled file, as read."""
+    return tomllib.loads((files("seedcorn.perf") / "efficiency.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,176 @@
+"""The bundled curves against measurements: operator times, and two real vLLM runs through the replay."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seedcorn.domain.hardware import Dtype
+from seedcorn.domain.offer import Parallelism
+from seedcorn.domain.workload import EngineSettings, Trace
+from seedcorn.perf import step_model
+from seedcorn.perf.efficiency import efficiency
+from seedcorn.perf.roofline import Roofline
+from seedcorn.perf.shapes import Linear
+from seedcorn.replay import replay_requests
+from tests.perf.examples import LLAMA_3_70B, a_chip, a_llama
+
+MEASUREMENTS = Path(__file__).parents[3] / "shared" / "data" / "measurements"
+pytestmark = pytest.mark.skipif(not MEASUREMENTS.is_dir(), reason="published measurements are not at hand")
+
+T4 = a_chip(
+    name="t4",
+    tdp_w=70.0,
+    family="turing",
+    memory_bytes_per_s=320e9,
+    bf16_flop_per_s=None,
+    fp16_flop_per_s=65e12,
+)
+V100 = a_chip(
+    name="v100",
+    tdp_w=300.0,
+    family="volta",
+    memory_bytes_per_s=900e9,
+    bf16_flop_per_s=None,
+    fp16_flop_per_s=125e12,
+)
+L4 = a_chip(name="l4", tdp_w=72.0, family="ada", memory_bytes_per_s=300e9, bf16_flop_per_s=121e12)
+A100 = a_chip(name="a100", tdp_w=400.0, family="ampere", memory_bytes_per_s=1555e9, bf16_flop_per_s=312e12)
+RTX_4090 = a_chip(
+    name="rtx-4090",
+    tdp_w=450.0,
+    family="ada",
+    memory_bytes=25_250_627_584,
+    memory_bytes_per_s=1008e9,
+    bf16_flop_per_s=165e12,
+)
+RTX_PRO_6000 = a_chip(
+    name="rtx-pro-6000",
+    tdp_w=600.0,
+    family="blackwell-rtx",
+    memory_bytes=96 * 10**9,
+    memory_bytes_per_s=1597e9,
+    bf16_flop_per_s=500e12,
+    link_bytes_per_s=None,
+)
+ASCEND_910B2 = a_chip(
+    name="910b2",
+    tdp_w=400.0,
+    family="ascend-910b",
+    memory_bytes_per_s=1600e9,
+    bf16_flop_per_s=376e12,
+    int8_flop_per_s=752e12,
+)
+QWEN3_32B = a_llama(
+    name="qwen3-32b",
+    num_hidden_layers=64,
+    hidden_size=5120,
+    intermediate_size=25600,
+    num_attention_heads=64,
+    vocab_size=151936,
+)
+
+
+def a_replica(model, chip, dtype) -> Roofline:
+    return Roofline(
+        model=model,
+        chip=chip,
+        dtype=dtype,
+        parallelism=Parallelism(),
+        engine=EngineSettings(max_num_seqs=1),
+        curve=efficiency(chip),
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "chip", "dtype"),
+    [("t4", T4, Dtype.FP16), ("v100", V100, Dtype.FP16), ("l4", L4, Dtype.BF16), ("a100", A100, Dtype.BF16)],
+)
+@pytest.mark.parametrize(("phase", "tokens"), [("decode", 4), ("prompt", 4000)])
+def test_a_layer_of_a_70b_model_takes_what_helix_measured(folder, chip, dtype, phase, tokens):
+    """Within 25 %: the times are rounded to 0.1 ms (decode) and 1 ms (prompt)."""
+    times = np.loadtxt(
+        MEASUREMENTS / "ops" / "helix" / "llama2_70b" / folder / f"{phase}_bs2time.csv", delimiter=","
+    )
+    measured_s = times[times[:, 0] == tokens, 1][0] / 1e3
+    replica = a_replica(a_llama(**_shape_of(LLAMA_3_70B), vocab_size=1), chip, dtype)
+
+    got_s = replica.chip_s(np.array([float(tokens)]))[0] / 80
+
+    assert got_s == pytest.approx(measured_s, rel=0.25)
+
+
+def _shape_of(model):
+    return {
+        name: getattr(model, name)
+        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads")
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "dtype"), [("MatMulV2.csv", Dtype.BF16), ("QuantBatchMatmulV3.csv", Dtype.INT8)]
+)
+def test_large_matrix_multiplications_of_a_910b_take_what_was_measured(file, dtype):
+    """Median within 20 %, over matrices of at least 32 M weights."""
+    replica = a_replica(a_llama(), ASCEND_910B2, dtype)
+    errors = []
+    with (MEASUREMENTS / "ops" / "ascend-910b" / "0.18.0" / file).open(encoding="utf-8-sig") as lines:
+        for row in csv.DictReader(lines):
+            (tokens, inputs), (outputs, _) = (
+                tuple(map(int, shape.split(","))) for shape in row["Input Shapes"].split(";")[:2]
+            )
+            if inputs * outputs >= 2**25:
+                linear = Linear(name="probe", inputs=inputs, outputs=outputs, layers=1)
+                got_s = replica.linear_s(np.array([float(tokens)]), linear)[0]
+                errors.append(got_s / (float(row["Average Duration(us)"]) / 1e6) - 1)
+
+    assert len(errors) > 100
+    assert np.median(np.abs(errors)) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("folder", "model", "chip", "tp"),
+    [
+        ("rtx4090_llama-3.1-8b", a_llama(), RTX_4090, 1),
+        ("rtxpro6000x2_qwen3-32b", QWEN3_32B, RTX_PRO_6000, 2),
+    ],
+)
+def test_a_real_vllm_run_is_replayed_from_the_data_sheet_alone(folder, model, chip, tp):
+    """Mean TPOT and mean end-to-end latency within 15 %. The runs' TPOT are two of the rows that the curves were
+    fitted on, and the only ones of their chips; nothing else of them was used."""
+    run = MEASUREMENTS / "vllm_runs" / folder
+    settings = json.loads((run / "meta.json").read_text(encoding="utf-8"))["engine_kwargs"]
+    requests = [
+        json.loads(line) for line in (run / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    requests.sort(key=lambda request: request["queued_ts"])
+    queued_s, first_s, last_s = (
+        np.array([request[name] for request in requests])
+        for name in ("queued_ts", "first_token_ts", "last_token_ts")
+    )
+    trace = Trace(
+        name=folder,
+        arrival_s=queued_s - queued_s[0],
+        input_tokens=np.array([request["input_toks"] for request in requests], dtype=np.int32),
+        output_tokens=np.array([request["output_toks"] for request in requests], dtype=np.int32),
+    )
+    engine = EngineSettings(
+        max_num_seqs=settings["max_num_seqs"], max_num_batched_tokens=settings["max_num_batched_tokens"]
+    )
+    step = step_model(
+        model,
+        chip,
+        dtype=Dtype.BF16,
+        parallelism=Parallelism(tp=tp),
+        engine=engine,
+        chips_per_node=tp,
+    )
+
+    times = replay_requests([step], engine, trace)
+
+    gaps = trace.output_tokens - 1
+    tpot_s = (times.finish_s - times.first_token_s) / gaps
+    assert tpot_s.mean() == pytest.approx(((last_s - first_s) / gaps).mean(), rel=0.15)
+    assert (times.finish_s - trace.arrival_s).mean() == pytest.approx((last_s - queued_s).mean(), rel=0.15)
