@@ -20,9 +20,9 @@ import numba
 import numpy as np
 
 from seedcorn.domain.offer import Evidence
-from seedcorn.domain.workload import EngineSettings, Trace
+from seedcorn.domain.workload import EngineSettings, Router, Trace
 from seedcorn.perf.step_model import StepModel
-from seedcorn.replay import Router, outcome, read_trace, replay, replay_requests, scaled
+from seedcorn.replay import outcome, read_trace, replay, replay_requests, scaled
 
 NUM_REQUESTS = 1_000_000
 SEED = 7

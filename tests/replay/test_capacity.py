@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from seedcorn.domain.workload import EngineSettings, Metric, Objective, Slo, Statistic
+from seedcorn.domain.workload import EngineSettings, Metric, Objective, Router, Slo, Statistic
 from seedcorn.errors import MissesSlo, TooLong
-from seedcorn.replay import Router, capacity, read_trace, replay, scaled
+from seedcorn.replay import capacity, read_trace, replay, scaled
 from tests.replay.builders import a_step_model, a_trace
 
 ENGINE = EngineSettings()

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedcorn.domain.workload import EngineSettings
+from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.replay.kernels import gaps
 from seedcorn.replay.reference import replay_slowly
-from seedcorn.replay.simulation import Router, replay_requests
+from seedcorn.replay.simulation import replay_requests
 from tests.replay.builders import TICK_S, a_step_model, a_trace
 
 ticks = st.integers(0, 40)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedcorn.domain.workload import EngineSettings, Metric, Objective, Slo, Statistic
+from seedcorn.domain.workload import EngineSettings, Metric, Objective, Router, Slo, Statistic
 from seedcorn.errors import InputError
-from seedcorn.replay import ReplicaGroup, Router, read_trace, replay, replay_groups, replay_requests, scaled
+from seedcorn.replay import ReplicaGroup, read_trace, replay, replay_groups, replay_requests, scaled
 from tests.replay.builders import a_step_model, a_trace
 
 SLO = Slo(

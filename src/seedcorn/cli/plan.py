@@ -11,7 +11,7 @@ import typer
 
 from seedcorn.cli.output import print_page, progress_shown, warn
 from seedcorn.domain.hardware import Dtype
-from seedcorn.domain.workload import EngineSettings
+from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -121,6 +121,9 @@ def replay(
     max_num_batched_tokens: Annotated[
         int, typer.Option(min=1, help="Tokens per step.")
     ] = _ENGINE.max_num_batched_tokens,
+    router: Annotated[
+        Router, typer.Option(help="How requests are spread over replicas.")
+    ] = Router.ROUND_ROBIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the rate scaling.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -146,6 +149,7 @@ def replay(
         replicas=replicas,
         rate_per_s=rate,
         engine=engine,
+        router=router,
         seed=seed,
     )
 
@@ -183,6 +187,7 @@ def _replay_single(
     replicas: int,
     rate_per_s: float | None,
     engine: EngineSettings,
+    router: Router,
     seed: int,
 ) -> None:
     """Replay one trace on one kind of replica."""
@@ -199,6 +204,7 @@ def _replay_single(
         replicas=replicas,
         rate_per_s=rate_per_s,
         engine=engine,
+        router=router,
         seed=seed,
     )
     if as_json:

@@ -89,6 +89,13 @@ class EngineName(StrEnum):
     VLLM = "vllm"
 
 
+class Router(StrEnum):
+    """How requests are spread over replicas."""
+
+    ROUND_ROBIN = "round-robin"
+    LEAST_OUTSTANDING = "least-outstanding"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """Scheduler limits of one replica, by vLLM's own names.

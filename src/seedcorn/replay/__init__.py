@@ -4,14 +4,13 @@ from seedcorn.replay.capacity import Capacity, capacity
 from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
-from seedcorn.replay.simulation import RequestTimes, Router, replay_requests
+from seedcorn.replay.simulation import RequestTimes, replay_requests
 from seedcorn.replay.traffic import bundled_traces, compressed, read_trace, scaled
 
 __all__ = [
     "Capacity",
     "ReplicaGroup",
     "RequestTimes",
-    "Router",
     "bundled_traces",
     "capacity",
     "closed_loop",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from seedcorn.domain.outcome import Outcome
-from seedcorn.domain.workload import EngineSettings, Slo, Trace
+from seedcorn.domain.workload import EngineSettings, Router, Slo, Trace
 from seedcorn.errors import InputError
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.kernels import gaps
 from seedcorn.replay.metrics import outcome
-from seedcorn.replay.simulation import RequestTimes, Router, dealt, held_tokens, replay_requests
+from seedcorn.replay.simulation import RequestTimes, dealt, held_tokens, replay_requests
 from seedcorn.replay.traffic import part
 
 

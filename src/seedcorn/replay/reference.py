@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from seedcorn.domain.workload import EngineSettings, Trace
+from seedcorn.domain.workload import EngineSettings, Router, Trace
 from seedcorn.perf.step_model import StepModel
-from seedcorn.replay.simulation import Router
 
 BlockContent = tuple[int, int]
 """What a full block holds: (request, index of the block in its sequence). No two requests share content."""

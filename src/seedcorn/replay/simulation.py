@@ -2,22 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.domain.workload import EngineSettings, Trace
+from seedcorn.domain.workload import EngineSettings, Router, Trace
 from seedcorn.errors import InputError
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.kernels import batching, gaps, routing
-
-
-class Router(StrEnum):
-    """How requests are spread over replicas."""
-
-    ROUND_ROBIN = "round-robin"
-    LEAST_OUTSTANDING = "least-outstanding"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ from seedcorn.domain.hardware import Dtype, Pool
 from seedcorn.domain.offer import Candidate, Offer, Parallelism, Refusal, RefusalKind
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import EngineSettings, Service, Trace
-from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, UnknownFact
+from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, TooLong, UnknownFact
 from seedcorn.perf import StepModel, candidates, step_model
 from seedcorn.replay import capacity, scaled
 
@@ -35,6 +35,7 @@ def offer_book(scenario: Scenario, progress: Progress) -> OfferBook:
     variants = [variant for service in scenario.services for variant in _variants(service, scenario)]
     offers: dict[str, list[Offer]] = {service.name: [] for service in scenario.services}
     refusals: dict[str, list[Refusal]] = {service.name: [] for service in scenario.services}
+    progress("capacity by replay", 0, len(variants))
     traffic = {service.name: planned_traffic(service, scenario) for service in scenario.services}
     with ThreadPoolExecutor() as threads:
         for done, judged in enumerate(
@@ -144,6 +145,7 @@ def _offer(candidate: Candidate, scenario: Scenario, traffic: Trace) -> Offer | 
 def _refusal(candidate: Candidate, error: Infeasible) -> Refusal:
     kinds = {
         DoesNotFit: RefusalKind.DOES_NOT_FIT,
+        TooLong: RefusalKind.DOES_NOT_FIT,
         MissesSlo: RefusalKind.MISSES_SLO,
         UnknownFact: RefusalKind.UNKNOWN_FACT,
     }

@@ -13,7 +13,7 @@ from seedcorn.units import format_seconds
 
 def replay_service(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> Outcome:
     """The service's trace at its rate with the load margin on top, dealt to deployments by share and
-    within each to the replica with the least outstanding tokens; step models at the planning confidence."""
+    within each in turn, as capacities were found; step models at the planning confidence."""
     groups = [
         ReplicaGroup(
             step_model=cautious_step_model(deployment.offer.candidate, scenario),

@@ -5,9 +5,9 @@ from seedcorn.domain.hardware import Chip, Dtype
 from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.outcome import SingleReplay
-from seedcorn.domain.workload import EngineSettings
+from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.perf import candidates, step_model
-from seedcorn.replay import Router, read_trace, replay, scaled
+from seedcorn.replay import read_trace, replay, scaled
 from seedcorn.study.resolve import published_dtype
 
 CHIPS_PER_NODE = 8
@@ -24,7 +24,7 @@ def replay_single(
     replicas: int = 1,
     rate_per_s: float | None = None,
     engine: EngineSettings,
-    router: Router = Router.LEAST_OUTSTANDING,
+    router: Router = Router.ROUND_ROBIN,
     seed: int = 0,
 ) -> SingleReplay:
     """Replay a trace on ``replicas`` replicas, at the step model's own prediction.
