@@ -83,7 +83,7 @@ def held_out(
     for cases, operators, unseen in folds:
         fit = Fit(cases, operators).starting_from(full).run()
         found += [Held(case, error) for case, error in errors(fit.curve, unseen)]
-        print(f"{len(unseen)} rows held out: {unseen[0].chip.name} ...", file=sys.stderr)
+        print(f"{len(unseen)} rows held out", file=sys.stderr, flush=True)
     return found
 
 

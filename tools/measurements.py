@@ -21,6 +21,7 @@ from seedcorn.domain.hardware import Chip, Dtype
 from seedcorn.domain.model import ModelName, ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.errors import InputError
+from seedcorn.perf import active_params
 
 MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data" / "measurements"
 
@@ -51,6 +52,7 @@ MODELS = (
     (r"Llama-?\s?3\.1.8B", "meta-llama/Llama-3.1-8B"),
     (r"Llama-?\s?3\.[13].70B", "meta-llama/Llama-3.1-70B"),
     (r"Llama-?\s?3\.1.405B", "meta-llama/Llama-3.1-405B"),
+    (r"codellama-34b", "codellama/CodeLlama-34b-hf"),
     (r"mistral.7b$", "mistralai/Mistral-7B-v0.1"),
     (r"mixtral-8x7b", "mistralai/Mixtral-8x7B-v0.1"),
     (r"qwen3-235b-a22b", "Qwen/Qwen3-235B-A22B"),
@@ -66,6 +68,12 @@ ASCEND_RECOMMENDED = {("128.0", "4.0"), ("2000.0", "99.95"), ("4000.0", "199.922
     ("217.393", "201.773")
 }
 """(input, output) lengths of gpustack's Ascend 910B page that its second, recommended configuration ran."""
+
+LIGHT_PREFILL_SHARE = 0.11
+"""Of the chips' peak: up to here whole prompts would add a fifth to a step at most."""
+
+BLIS_REQUESTS = 600
+"""Requests simulated of a run of thousands."""
 
 FORMATS = {"fp8": Dtype.FP8, "w8a8": Dtype.INT8, "fp4": Dtype.FP4, "fp16": Dtype.BF16, "bf16": Dtype.BF16}
 
@@ -403,7 +411,40 @@ def _gpustack(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -
     )
 
 
+def _blis(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+    """BLIS's training runs of vLLM 0.15: Poisson arrivals, medians. Their prompts share prefixes of unstated
+    length, so TTFT says little, and TPOT only while the prompts are a small part of the work."""
+    rate = re.search(r"rate=(\d+(?:\.\d+)?)/s", row["concurrency_or_rate"])
+    if rate is None or "failures=0" not in row["notes"]:
+        raise Unusable("overloaded run, most requests failed")
+    rate_per_s, chips = float(rate[1]), int(row["n_chips"])
+    assert chip.bf16_flop_per_s is not None
+    prefill_flop_per_s = rate_per_s * float(row["input_len"]) * 2 * active_params(model)
+    if prefill_flop_per_s > LIGHT_PREFILL_SHARE * chips * chip.bf16_flop_per_s:
+        raise Unusable("prompts share prefixes of unstated length")
+    return Case(
+        chip=chip,
+        model=model,
+        dtype=dtype,
+        parallelism=Parallelism(tp=chips),
+        engine="vllm",
+        version=row["engine"],
+        source="BLIS",
+        input_tokens=float(row["input_len"]),
+        output_tokens=float(row["output_len"]),
+        load=Load(
+            num_requests=BLIS_REQUESTS,
+            spread=0.5,
+            arrival_s=np.cumsum(np.random.default_rng(0).exponential(1 / rate_per_s, BLIS_REQUESTS)),
+        ),
+        observed={"tpot": float(row["tpot_ms"]) / 1e3},
+        max_num_seqs=256,
+        counts_as=2.0,  # thousands of requests
+    )
+
+
 READERS = {
+    "inference-sim/training": _blis,
     "aiconfigurator-core": _aiconfigurator,
     "SemiAnalysisAI/InferenceX": _inferencex,
     "LLM-Inference-Bench": _static_batch,
@@ -414,8 +455,8 @@ READERS = {
     "sgl-project/sglang": _sglang_cookbook,
     "gpustack/gpustack": _gpustack,
 }
-"""Reader of a source's rows, by what the ``source`` column holds. Not among them: MLPerf (no lengths),
-llama.cpp on consumer cards, BLIS's training set (prompts share prefixes of unstated length)."""
+"""Reader of a source's rows, by what the ``source`` column holds. Not among them: MLPerf (no lengths) and
+llama.cpp on consumer cards."""
 
 
 def vllm_runs() -> list[Case]:

@@ -3,7 +3,7 @@
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.workload import EngineSettings
-from seedcorn.errors import DoesNotFit, Unsupported
+from seedcorn.errors import DoesNotFit, UnknownFact, Unsupported
 from seedcorn.perf import candidates
 from tests.perf.examples import DEEPSEEK_V3, LLAMA_3_70B, a_chip, a_llama
 
@@ -52,6 +52,21 @@ def test_a_model_larger_than_any_span_names_its_memory():
     assert found == []
     assert isinstance(refused[0].error, DoesNotFit)
     assert refused[0].parallelism == Parallelism(tp=1, pp=4)
+
+
+def test_stages_are_as_wide_as_the_heads_allow():
+    heads_of_28 = a_llama(num_attention_heads=28, num_key_value_heads=4, num_hidden_layers=200)
+
+    found, _ = spreads(heads_of_28, a_chip(memory_bytes=16 * 10**9), [Dtype.BF16])
+
+    assert found == [(Dtype.BF16, "tp4-pp2")]
+
+
+def test_a_chip_of_unknown_memory_is_refused_by_name():
+    found, refused = spreads(a_llama(), a_chip(memory_bytes=None), [Dtype.BF16])
+
+    assert found == []
+    assert isinstance(refused[0].error, UnknownFact)
 
 
 def test_narrow_experts_are_spread_whole_rather_than_sliced():

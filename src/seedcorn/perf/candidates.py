@@ -7,7 +7,7 @@ from seedcorn.domain.hardware import Chip, Dtype
 from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.workload import EngineSettings
-from seedcorn.errors import DoesNotFit, Infeasible, Unsupported
+from seedcorn.errors import DoesNotFit, Infeasible, UnknownFact, Unsupported
 from seedcorn.perf.memory import kv_tokens
 from seedcorn.perf.roofline import check_supported
 
@@ -53,8 +53,8 @@ def candidates(
 ) -> tuple[tuple[Spread, ...], tuple[Refused, ...]]:
     """What to try, and for each format with nothing to try, why.
 
-    Per format: every power-of-two ``tp`` inside a node that fits; where none does, the whole node
-    times the fewest pipeline stages that do. A mixture of experts spreads whole experts (``ep = tp``)
+    Per format: every power-of-two ``tp`` inside a node that fits; where none does, the widest that divides
+    the heads, times the fewest pipeline stages (a node each) that do. A mixture of experts spreads whole experts (``ep = tp``)
     where a slice of an expert would be no multiple of :data:`TILE` wide.
 
     Args:
@@ -84,7 +84,7 @@ def _spreads(
             kv_tokens(model, chip, dtype=dtype, parallelism=parallelism, engine=engine)
         except DoesNotFit as error:
             refusal = Refused(dtype=dtype, parallelism=parallelism, error=error)
-        except Unsupported as error:
+        except (Unsupported, UnknownFact) as error:
             refusal = refusal or Refused(dtype=dtype, parallelism=parallelism, error=error)
         else:
             found.append(Spread(dtype=dtype, parallelism=parallelism))
@@ -98,7 +98,7 @@ def _ladder(model: ModelSpec, chips_per_node: int) -> list[Parallelism]:
     while tp <= chips_per_node:
         inside.append(Parallelism(tp=tp, ep=_ep(model, tp)))
         tp *= 2
-    widest = inside[-1]
+    widest = [parallelism for parallelism in inside if model.num_attention_heads % parallelism.tp == 0][-1]
     return inside + [
         Parallelism(tp=widest.tp, pp=pp, ep=widest.ep)
         for pp in range(2, min(MAX_STAGES, model.num_hidden_layers) + 1)
