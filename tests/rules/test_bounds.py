@@ -109,6 +109,13 @@ def test_letters_of_2025_at_and_beside_each_bound(vendor, dram, io, outcome):
     assert judged(a_chip(vendor=vendor, dram=dram, io=io), "2025-05-01").outcome == outcome
 
 
+def test_a_chip_that_a_letter_names_needs_no_figures():
+    chip = a_chip(vendor="NVIDIA", name="nvidia-h20-141gb", dram=None, io=1028)
+
+    assert judged(chip, "2025-04-08").outcome == "no_licence"
+    assert judged(chip, "2025-04-09").outcome == "licence"
+
+
 def test_letters_bind_only_their_addressees():
     assert judged(a_chip(vendor="Google", dram=3000, io=3000), "2025-05-01").outcome == "no_licence"
 

@@ -20,20 +20,6 @@ from seedcorn.rules import Buyer, Citation, Judgement, RuledChip, Signal, judge,
 SCHEMA_VERSION = 1
 NOT_ADVICE = "Decision support, not legal advice: ask counsel and read the cited texts before you act."
 
-_RATES = (
-    "fp64",
-    "fp64_matrix",
-    "fp32",
-    "tf32",
-    "bf16",
-    "fp16",
-    "fp16_fp16_accumulate",
-    "fp8",
-    "int8",
-    "int4",
-    "fp4",
-)
-
 
 def ruled_chip(entry: CatalogChip) -> RuledChip:
     """The catalogue's facts of one integrated circuit; a card of two is divided.
@@ -49,21 +35,19 @@ def ruled_chip(entry: CatalogChip) -> RuledChip:
     host, link = per_chip("host_bandwidth"), per_chip("link_bandwidth")
     area, marketed = facts.get("die_area"), facts.get("marketed_for_datacenter")
     designer = facts.get("vendor_country")
-    estimated = {field for field, fact in facts.items() if fact.kind == Kind.ESTIMATED}
+    estimated = (field for field, fact in facts.items() if fact.kind == Kind.ESTIMATED)
     return RuledChip(
         name=entry.chip.name,
         vendor=entry.chip.vendor,
         designer=None if designer is None else str(designer.value),
-        op_per_s={field: rate for field in _RATES if (rate := per_chip(field)) is not None},
+        op_per_s={field: rate for field in rulebook().bit_lengths if (rate := per_chip(field)) is not None},
         die_area_mm2=None if area is None else float(str(area.value).removesuffix(" mm2")) / num_chips,
-        link_bytes_per_s=0.0 if "link" not in facts and link is None and host is not None else link,
+        link_bytes_per_s=0.0 if link is None and "link" not in facts and host is not None else link,
         host_bytes_per_s=host,
         dram_bytes_per_s=per_chip("total_dram_bandwidth"),
         at_least_dram_bytes_per_s=per_chip("memory_bandwidth") or 0.0,
         marketed_for_datacenter=None if marketed is None else bool(marketed.value),
-        estimated=frozenset(
-            estimated - {"die_area"} | ({"die_area_mm2"} if "die_area" in estimated else set())
-        ),
+        estimated=frozenset("die_area_mm2" if field == "die_area" else field for field in estimated),
     )
 
 
@@ -263,8 +247,8 @@ def _judgement_page(judgement: Judgement, buyer: Buyer, *, is_hq_given: bool) ->
     for label, value in (
         ("outcome", f"[bold]{_outcome(judgement)}[/]"),
         ("class", judgement.control_class),
-        ("TPP", _figure(judgement.tpp, "g")),
-        ("performance density", _figure(judgement.performance_density, ".3f")),
+        ("TPP", _figure(judgement.tpp, 1)),
+        ("performance density", _figure(judgement.performance_density, 3)),
         (
             "headquarters",
             buyer.headquarters if is_hq_given else f"{buyer.headquarters} (taken: the destination)",
@@ -316,5 +300,5 @@ def _outcome(judgement: Judgement) -> str:
     return f"{text} {judgement.exception}{notice}"
 
 
-def _figure(value: float | None, form: str) -> str:
-    return "unknown" if value is None else f"{value:,{form}}"
+def _figure(value: float | None, decimals: int) -> str:
+    return "unknown" if value is None else f"{value:,.{decimals}f}".removesuffix(".0")

@@ -8,7 +8,7 @@ from seedcorn.rules.judgement import DieArea
 from seedcorn.rules.law import Condition, LicenceException, Outcome, Paragraph, Requirement, Review
 from seedcorn.rules.rulebook import Rulebook
 from seedcorn.rules.three_valued import Bounds, Range, every
-from seedcorn.units import format_bytes_per_s, format_flop_per_s
+from seedcorn.units import format_flop_per_s
 
 _LABELS = {
     "tpp": "TPP",
@@ -104,6 +104,11 @@ def _bounds(quantity: str, bounds: Bounds) -> str:
 
 
 def _number(quantity: str, value: float) -> str:
+    """With more digits than anybody publishes, so that no figure is rounded onto a bound; bandwidths in the laws' GB/s."""
     if quantity.endswith("_bytes_per_s"):
-        return format_bytes_per_s(value)
-    return f"{value:,.3f}".rstrip("0").rstrip(".") if quantity == "performance_density" else f"{value:,g}"
+        return f"{_plain(value / 1e9, 3)} GB/s"
+    return _plain(value, 4 if quantity == "performance_density" else 3)
+
+
+def _plain(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
