@@ -2,11 +2,13 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.workload import EngineSettings, Trace
@@ -15,62 +17,10 @@ from seedcorn.perf.efficiency import efficiency
 from seedcorn.perf.roofline import Roofline
 from seedcorn.perf.shapes import Linear
 from seedcorn.replay import replay_requests
-from tests.perf.examples import LLAMA_3_70B, a_chip, a_llama
+from tests.perf.examples import a_llama
 
 MEASUREMENTS = Path(__file__).parents[3] / "shared" / "data" / "measurements"
 pytestmark = pytest.mark.skipif(not MEASUREMENTS.is_dir(), reason="published measurements are not at hand")
-
-T4 = a_chip(
-    name="t4",
-    tdp_w=70.0,
-    family="turing",
-    memory_bytes_per_s=320e9,
-    bf16_flop_per_s=None,
-    fp16_flop_per_s=65e12,
-)
-V100 = a_chip(
-    name="v100",
-    tdp_w=300.0,
-    family="volta",
-    memory_bytes_per_s=900e9,
-    bf16_flop_per_s=None,
-    fp16_flop_per_s=125e12,
-)
-L4 = a_chip(name="l4", tdp_w=72.0, family="ada", memory_bytes_per_s=300e9, bf16_flop_per_s=121e12)
-A100 = a_chip(name="a100", tdp_w=400.0, family="ampere", memory_bytes_per_s=1555e9, bf16_flop_per_s=312e12)
-RTX_4090 = a_chip(
-    name="rtx-4090",
-    tdp_w=450.0,
-    family="ada",
-    memory_bytes=25_250_627_584,
-    memory_bytes_per_s=1008e9,
-    bf16_flop_per_s=165e12,
-)
-RTX_PRO_6000 = a_chip(
-    name="rtx-pro-6000",
-    tdp_w=600.0,
-    family="blackwell-rtx",
-    memory_bytes=96 * 10**9,
-    memory_bytes_per_s=1597e9,
-    bf16_flop_per_s=500e12,
-    link_bytes_per_s=None,
-)
-ASCEND_910B2 = a_chip(
-    name="910b2",
-    tdp_w=400.0,
-    family="ascend-910b",
-    memory_bytes_per_s=1600e9,
-    bf16_flop_per_s=376e12,
-    int8_flop_per_s=752e12,
-)
-QWEN3_32B = a_llama(
-    name="qwen3-32b",
-    num_hidden_layers=64,
-    hidden_size=5120,
-    intermediate_size=25600,
-    num_attention_heads=64,
-    vocab_size=151936,
-)
 
 
 def a_replica(model, chip, dtype) -> Roofline:
@@ -86,7 +36,12 @@ def a_replica(model, chip, dtype) -> Roofline:
 
 @pytest.mark.parametrize(
     ("folder", "chip", "dtype"),
-    [("t4", T4, Dtype.FP16), ("v100", V100, Dtype.FP16), ("l4", L4, Dtype.BF16), ("a100", A100, Dtype.BF16)],
+    [
+        ("t4", "nvidia-t4", Dtype.FP16),
+        ("v100", "nvidia-v100-sxm2-16gb", Dtype.FP16),
+        ("l4", "nvidia-l4", Dtype.BF16),
+        ("a100", "nvidia-a100-sxm4-40gb", Dtype.BF16),
+    ],
 )
 @pytest.mark.parametrize(("phase", "tokens"), [("decode", 4), ("prompt", 4000)])
 def test_a_layer_of_a_70b_model_takes_what_helix_measured(folder, chip, dtype, phase, tokens):
@@ -95,18 +50,12 @@ def test_a_layer_of_a_70b_model_takes_what_helix_measured(folder, chip, dtype, p
         MEASUREMENTS / "ops" / "helix" / "llama2_70b" / folder / f"{phase}_bs2time.csv", delimiter=","
     )
     measured_s = times[times[:, 0] == tokens, 1][0] / 1e3
-    replica = a_replica(a_llama(**_shape_of(LLAMA_3_70B), vocab_size=1), chip, dtype)
+    headless = replace(find_model("meta-llama/Llama-2-70b-hf").model, vocab_size=1)
+    replica = a_replica(headless, find_chip(chip).chip, dtype)
 
     got_s = replica.chip_s(np.array([float(tokens)]))[0] / 80
 
     assert got_s == pytest.approx(measured_s, rel=0.25)
-
-
-def _shape_of(model):
-    return {
-        name: getattr(model, name)
-        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads")
-    }
 
 
 @pytest.mark.parametrize(
@@ -114,7 +63,7 @@ def _shape_of(model):
 )
 def test_large_matrix_multiplications_of_a_910b_take_what_was_measured(file, dtype):
     """Median within 20 %, over matrices of at least 32 M weights."""
-    replica = a_replica(a_llama(), ASCEND_910B2, dtype)
+    replica = a_replica(a_llama(), find_chip("huawei-ascend-910b2").chip, dtype)
     errors = []
     with (MEASUREMENTS / "ops" / "ascend-910b" / "0.18.0" / file).open(encoding="utf-8-sig") as lines:
         for row in csv.DictReader(lines):
@@ -133,8 +82,8 @@ def test_large_matrix_multiplications_of_a_910b_take_what_was_measured(file, dty
 @pytest.mark.parametrize(
     ("folder", "model", "chip", "tp"),
     [
-        ("rtx4090_llama-3.1-8b", a_llama(), RTX_4090, 1),
-        ("rtxpro6000x2_qwen3-32b", QWEN3_32B, RTX_PRO_6000, 2),
+        ("rtx4090_llama-3.1-8b", "meta-llama/Llama-3.1-8B", "nvidia-rtx-4090", 1),
+        ("rtxpro6000x2_qwen3-32b", "Qwen/Qwen3-32B", "nvidia-rtx-pro-6000-server", 2),
     ],
 )
 def test_a_real_vllm_run_is_replayed_from_the_data_sheet_alone(folder, model, chip, tp):
@@ -160,8 +109,8 @@ def test_a_real_vllm_run_is_replayed_from_the_data_sheet_alone(folder, model, ch
         max_num_seqs=settings["max_num_seqs"], max_num_batched_tokens=settings["max_num_batched_tokens"]
     )
     step = step_model(
-        model,
-        chip,
+        find_model(model).model,
+        find_chip(chip).chip,
         dtype=Dtype.BF16,
         parallelism=Parallelism(tp=tp),
         engine=engine,

@@ -1,10 +1,10 @@
 """Efficiency curves: how far an architecture family gets towards its data sheet."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from seedcorn.domain.hardware import Chip
 from seedcorn.domain.offer import Evidence
@@ -52,6 +52,24 @@ class Efficiency:
     evidence: Evidence
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """A fitted family: its curve, on which chips, and how sure it is of others."""
+
+    curve: Efficiency
+    fitted_on: frozenset[str]
+    inherited_log_sigma: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Curves:
+    """All of ``efficiency.toml``."""
+
+    mean: Efficiency
+    vendors: Mapping[str, Efficiency]
+    families: Mapping[str, _Family]
+
+
 def efficiency(chip: Chip) -> Efficiency:
     """The curve of the chip's family; where nothing of it was fitted, its vendor's mean, or that of all.
 
@@ -60,16 +78,31 @@ def efficiency(chip: Chip) -> Efficiency:
     whole families left out for the rest.
     """
     curves = _curves()
-    family = curves["family"].get(chip.family)
-    curve = family or curves["vendor"].get(chip.vendor, curves["default"])
-    numbers = {field.name: curve[field.name] for field in fields(Efficiency) if field.name != "evidence"}
-    if family is not None and chip.name not in family["fitted_on"]:
-        numbers["log_sigma"] = family["inherited_log_sigma"]
-    evidence = Evidence.DATASHEET if family is None else Evidence.CALIBRATED
-    return Efficiency(**numbers, evidence=evidence)
+    family = curves.families.get(chip.family)
+    if family is None:
+        return curves.vendors.get(chip.vendor, curves.mean)
+    if chip.name in family.fitted_on:
+        return family.curve
+    return replace(family.curve, log_sigma=family.inherited_log_sigma)
 
 
 @cache
-def _curves() -> dict[str, Any]:
-    """The bundled file, as read."""
-    return tomllib.loads((files("seedcorn.perf") / "efficiency.toml").read_text(encoding="utf-8"))
+def _curves() -> _Curves:
+    document = tomllib.loads((files("seedcorn.perf") / "efficiency.toml").read_text(encoding="utf-8"))
+    return _Curves(
+        mean=_curve(document["default"], Evidence.DATASHEET),
+        vendors={name: _curve(table, Evidence.DATASHEET) for name, table in document["vendor"].items()},
+        families={
+            name: _Family(
+                curve=_curve(table, Evidence.CALIBRATED),
+                fitted_on=frozenset(table["fitted_on"]),
+                inherited_log_sigma=table["inherited_log_sigma"],
+            )
+            for name, table in document["family"].items()
+        },
+    )
+
+
+def _curve(table: Mapping[str, float], evidence: Evidence) -> Efficiency:
+    numbers = {field.name: table[field.name] for field in fields(Efficiency) if field.name != "evidence"}
+    return Efficiency(**numbers, evidence=evidence)

@@ -298,4 +298,5 @@ class Roofline:
         if self.chip.tdp_w is None:
             return self.curve.compute_share
         watts_per_tflop = self.chip.tdp_w / (sixteen_bit_flop_per_s / 1e12)
-        return min(self.curve.compute_share * watts_per_tflop**self.curve.power_exponent, COMPUTE_CEILING)
+        sustained: float = self.curve.compute_share * watts_per_tflop**self.curve.power_exponent
+        return min(sustained, COMPUTE_CEILING)
