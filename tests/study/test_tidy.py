@@ -30,7 +30,8 @@ def markets(draw: st.DrawFn) -> Market:
         )
         for i in range(draw(st.integers(1, 3)))
     ]
-    pools = (MarketPool(name=H20, chips=300, price=1.0), MarketPool(name=L20, chips=300, price=0.3))
+    chips = draw(st.sampled_from([60, 300, 1200]))  # often so few that a service has to mix pools
+    pools = (MarketPool(name=H20, chips=chips, price=1.0), MarketPool(name=L20, chips=chips, price=0.3))
     return Market(pools=pools, services=tuple(services))
 
 
@@ -63,3 +64,17 @@ def test_one_odd_replica_is_given_up_when_the_gap_leaves_room():
 
     assert {d.offer: d.replicas for d in tidied(market, exact, gap=0.1).deployments} == {"big": 11}
     assert len(tidied(market, exact, gap=0.001).deployments) == 2
+
+
+def test_a_service_that_needs_both_pools_keeps_both():
+    chat = MarketService(
+        name="chat",
+        demand={"all": 20.0},
+        offers=(
+            MarketOffer(name="big", chips={H20: 1}, capacity={"all": 1.0}),
+            MarketOffer(name="small", chips={L20: 1}, capacity={"all": 1.0}),
+        ),
+    )
+    pools = (MarketPool(name=H20, chips=10, price=1.0), MarketPool(name=L20, chips=10, price=0.3))
+    market = Market(pools=pools, services=(chat,))
+    assert len(tidied(market, solve(market), gap=0.5).deployments) == 2

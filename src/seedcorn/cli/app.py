@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from seedcorn.cli import catalog, plan, schema
+from seedcorn.cli import catalog, plan, rules, schema, solve
 from seedcorn.errors import SeedcornError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (plan, catalog, schema):
+for command in (plan, solve, catalog, rules, schema):
     command.register(app)
 
 

@@ -1,13 +1,10 @@
 """``seedcorn chips`` and ``seedcorn models``: what the catalogue knows, who says so, how far to trust it."""
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,13 +20,11 @@ from seedcorn.catalog import (
     models,
     number,
 )
+from seedcorn.cli.output import print_json, print_page
 from seedcorn.domain.model import ModelSpec
-
-PIPE_WIDTH = 160
-"""Width of a table that no terminal shows: a row stays on one line."""
+from seedcorn.report.tables import Page, plain_table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Page = Sequence[Table | str]
 
 
 def register(app: typer.Typer) -> None:
@@ -80,20 +75,9 @@ def show_models(
 def _show(as_json: bool, *, data: object, page: Page) -> None:
     """Print ``data`` as JSON, or ``page`` for people."""
     if as_json:
-        typer.echo(json.dumps(data, ensure_ascii=False, indent=2))
-        return
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = PIPE_WIDTH
-    for part in page:
-        console.print(part)
-
-
-def _table(*columns: str, right: Sequence[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
+        print_json(data)
+    else:
+        print_page(page)
 
 
 _LISTED: Mapping[str, tuple[str, float]] = {
@@ -109,7 +93,7 @@ _LISTED: Mapping[str, tuple[str, float]] = {
 
 
 def _chips_table(found: Iterable[CatalogChip]) -> Table:
-    table = _table("chip", *_LISTED, "announced", "trust", right=tuple(_LISTED))
+    table = plain_table("chip", *_LISTED, "announced", "trust", right=tuple(_LISTED))
     for entry in found:
         numbers = (_listed(entry.facts.get(field), one) for field, one in _LISTED.values())
         announced = entry.facts.get("announced")
@@ -125,11 +109,11 @@ def _listed(fact: Fact | None, one: float) -> str:
 
 def _chip_page(entry: CatalogChip) -> Page:
     chip = entry.chip
-    facts = _table("fact", "value", "kind", "source", "note")
+    facts = plain_table("fact", "value", "kind", "source", "note")
     for fact in entry.facts.values():
         cited = ", ".join(fact.sources) or "the file"
         facts.add_row(fact.field, escape(_as_text(fact)), fact.kind, cited, escape(fact.note))
-    sources = _table("source", "reference", "of", "trust", "licence")
+    sources = plain_table("source", "reference", "of", "trust", "licence")
     for source in entry.sources.values():
         texts = (source.key, source.text, source.title, source.trust, source.licence)
         sources.add_row(*map(escape, texts))
@@ -162,7 +146,7 @@ _ORIGINS = {Origin.VERBATIM: "verbatim", Origin.FROM_MEMORY: "memory", Origin.LO
 
 def _models_table(found: Iterable[CatalogModel]) -> Table:
     numbers = ("params", "active", "context")
-    table = _table("model", *numbers, "weights", "experts", "attention", "origin", right=numbers)
+    table = plain_table("model", *numbers, "weights", "experts", "attention", "origin", right=numbers)
     for entry in found:
         model = entry.model
         table.add_row(
@@ -198,7 +182,7 @@ def _attention(model: ModelSpec) -> str:
 
 def _model_page(entry: CatalogModel) -> Page:
     model = entry.model
-    fields = _table("field", "value")
+    fields = plain_table("field", "value")
     for field, value in asdict(model).items():
         if field not in ("name", "total_params", "active_params") and value:
             fields.add_row(field, escape(str(value)))

@@ -1,14 +1,17 @@
 """What asks for chips: services with traffic and latency objectives, and training jobs."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import StrEnum
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from seedcorn.domain.hardware import Dtype, PoolName
 from seedcorn.domain.model import ModelSpec
+
+if TYPE_CHECKING:  # arrays are named here, not made: commands without any stay quick
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,8 +168,3 @@ class TrainingJob:
     max_chips: int | None = None
     deadline_s: float | None = None
     weight: float = 1.0
-
-
-def objectives_by_name(objectives: Sequence[Objective]) -> dict[str, Objective]:
-    """Objectives keyed as scenarios write them."""
-    return {objective.name: objective for objective in objectives}

@@ -41,8 +41,8 @@ def tidied(market: Market, allocation: Allocation, *, gap: float) -> Allocation:
         kinds = _kinds(service, mine, market)
         while len(kinds) > 1:
             simpler = _without_smallest(kinds, next(iter(service.demand.values())), free)
-            lost = _cost(simpler) - _cost(kinds) if simpler else math.inf
-            if _gap(objective - lost, allocation.bound) > gap:
+            lost = _cost(simpler) - _cost(kinds)
+            if not simpler or _gap(objective - lost, allocation.bound) > gap:
                 break
             _give_back(kinds, free, sign=1)
             _give_back(simpler, free, sign=-1)
