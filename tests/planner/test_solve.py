@@ -110,7 +110,7 @@ def test_one_more_chip_never_hurts(market):
             assert after.objective >= before.objective - 1e-6
 
 
-@pytest.mark.parametrize("shape", [(12, 4, 3, 6), (60, 5, 1, 8)])
+@pytest.mark.parametrize("shape", [(8, 3, 2, 5), (60, 5, 1, 8)])
 def test_same_market_and_seed_same_allocation(shape):
     market = random_market(*shape, seed=4)
 

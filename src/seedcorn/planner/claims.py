@@ -10,6 +10,9 @@ from seedcorn.planner.highs import solve_program
 from seedcorn.planner.problem import Floats, Problem
 from seedcorn.planner.responses import NODE_LIMIT, best_responses
 
+_SLACK_AT_SIZE = 5.0
+"""Services too large for the compiled search may be this much further from their best: a proof costs them more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Branch:
@@ -90,7 +93,9 @@ def respond(problem: Problem, branch: Branch, scarcity: Floats, *, known: Floats
     )
     lost = dense & np.isinf(value) & np.isfinite(bound)  # the node limit struck before an answer
     for service in np.flatnonzero(~dense | lost):
-        value[service], bound[service] = _respond_at_size(problem, int(service), price, tolerance, replicas)
+        value[service], bound[service] = _respond_at_size(
+            problem, int(service), price, _SLACK_AT_SIZE * tolerance, replicas
+        )
     jobs = job_costs(problem, branch, scarcity)
     total = float(bound.sum() + jobs.sum() - scarcity @ problem.stock)
     return Claims(

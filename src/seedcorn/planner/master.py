@@ -181,6 +181,8 @@ class Master:
             if precise or (excess.max(initial=0.0) <= 1e-6 and not keep_going()):
                 break
             prices = np.maximum(-dual[:num_pools], 0.0) / self._scale
+            if np.allclose(prices, best.scarcity, rtol=1e-9, atol=0.0):  # already answered
+                break
             rent = dual[num_pools : num_pools + problem.num_services]
             asked = smoothing * best.scarcity + (1 - smoothing) * prices
             claims = respond(problem, branch, asked, known=self._known, tolerance=precision / 2)

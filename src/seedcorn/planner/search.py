@@ -26,10 +26,16 @@ _SPELLED_OUT = 4_000
 _EXACT = 1e-8
 """A gap under this is float rounding."""
 _ROUNDING_NODES = 200
+"""Of branch and bound in one rounding: past these HiGHS seldom finds better."""
 _NO_LIMIT = 2**31 - 1
+_PARTS = 300
+"""Parts of the search that may be split in two."""
 _CUTS = 10
+"""Rounds of answers kept as cuts for the market spelled out whole."""
 _LOOSENED = 15
+"""Services spelled out, at random, in each polish beside those that the mix splits."""
 _POLISHES = 4
+"""Polishes in a row that find nothing before polishing ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,12 +124,12 @@ class Search:
         heap = [(-np.inf, 0, root, np.zeros(len(self.problem.stock)))]
         settled = np.inf  # least bound of the parts that are done with
         born = 0
-        while heap:
+        while heap and -born < 2 * _PARTS:
             bound, _, branch, scarcity = heapq.heappop(heap)
             relaxation = self._relax(branch, scarcity)
             bound = max(bound, relaxation.claims.bound)
             if self.claims is None:
-                self.claims = relaxation.claims
+                self.claims, self.bound = relaxation.claims, bound
             if np.isfinite(relaxation.claims.bound) and len(self._cuts) < _CUTS:
                 self._cuts.append(relaxation.claims)
             option = None
@@ -143,14 +149,14 @@ class Search:
 
     def _relax(self, branch: Branch, scarcity: Floats) -> Relaxation:
         """The relaxed market of one branch; its bound is ``inf`` where chips lack whatever is paid for them."""
-        relaxation = self._master.relax(branch, scarcity, precision=self._gap / 4, keep_going=self._going)
+        relaxation = self._master.relax(branch, scarcity, precision=self._gap / 10, keep_going=self._going)
         if relaxation.excess.max(initial=0.0) <= _WHOLE or not self._going():
             return relaxation
         lacking = lacking_chips(self.problem, branch, keep_going=self._going)
         if lacking.claims.bound > _WHOLE:
             return replace(relaxation, claims=replace(relaxation.claims, bound=np.inf))
         self._master.adopt(lacking.columns)
-        return self._master.relax(branch, scarcity, precision=self._gap / 4, keep_going=self._going)
+        return self._master.relax(branch, scarcity, precision=self._gap / 10, keep_going=self._going)
 
     def _lump(self, relaxation: Relaxation) -> int | None:
         """The option whose being split matters most to the gap, if any matters."""
@@ -228,7 +234,7 @@ class Search:
             cuts,
             branch=branch,
             base=self.point,
-            gap=self._gap,
+            gap=self._gap if node_limit == _NO_LIMIT else self._gap / 4,
             target=bound + 0.9 * self._slack(bound),
             time_limit_s=self.left_s,
             node_limit=node_limit,
@@ -239,26 +245,24 @@ class Search:
 
     def _finish(self) -> None:
         """Improve part by part, and spell a small market out whole."""
+        if self.problem.num_services > 2 * _LOOSENED:
+            self._polish()
+        if not self.closed and self._going() and self._columns.sum() <= _SPELLED_OUT:
+            nobody, everybody = np.zeros(0, dtype=np.int64), np.arange(self.problem.num_services)
+            root = Branch.root(self.problem)
+            _, bound = self._program(nobody, everybody, root, self._cuts, self.bound, node_limit=_NO_LIMIT)
+            self.bound = min(max(self.bound, bound), self.cost)
+            self._report(self)
+
+    def _polish(self) -> None:
+        """Round again where the best point was found, each time with other services spelled out."""
         rng = np.random.default_rng(self._seed)
         stalled = 0
-        while (
-            self._home is not None
-            and self.problem.num_services > 2 * _LOOSENED
-            and stalled < _POLISHES
-            and not self.closed
-            and self._going()
-        ):
+        while self._home is not None and stalled < _POLISHES and not self.closed and self._going():
             before = self.cost
             self._round(self._home, rng.permutation(self.problem.num_services)[:_LOOSENED])
             stalled = 0 if self.cost < before else stalled + 1
             self._report(self)
-        if self.closed or not self._going() or self._columns.sum() > _SPELLED_OUT:
-            return
-        nobody, everybody = np.zeros(0, dtype=np.int64), np.arange(self.problem.num_services)
-        root = Branch.root(self.problem)
-        _, bound = self._program(nobody, everybody, root, self._cuts, self.bound, node_limit=_NO_LIMIT)
-        self.bound = min(max(self.bound, bound), self.cost) if bound < np.inf else self.cost
-        self._report(self)
 
 
 def problem_sizes(problem: Problem) -> Ints:
