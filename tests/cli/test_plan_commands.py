@@ -17,13 +17,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def plan_file(folder):
     """A plan of the small fleet, made by the command itself."""
-    command = [
-        Path(sys.executable).with_name("seedcorn"),
-        "plan",
-        a_scenario_file(folder),
-        "--out",
-        "plan.json",
-    ]
+    seedcorn = str(Path(sys.executable).with_name("seedcorn"))
+    command = [seedcorn, "plan", str(a_scenario_file(folder)), "--out", "plan.json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "chips freed for training, every SLO held in replay, gap " in done.stdout.splitlines()[0]
