@@ -1,7 +1,10 @@
 """A plan for people: the answer first, then who goes where, what each pool is worth, what trains."""
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
+from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.offer import Offer
 from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Alternative, Plan, ServicePlan
@@ -64,6 +67,7 @@ def replayed_page(plan: Plan) -> Page:
 def explain_page(plan: Plan, service: ServicePlan) -> Page:
     """Why a service goes where it goes: what each alternative would cost, and why the rest is none."""
     chosen = {d.offer.candidate.name for d in service.deployments}
+    usable = {pool.pool: pool.chips - pool.spare for pool in plan.pools}
     cheapest = service.alternatives[0]
     alternatives = plain_table(
         "",
@@ -88,7 +92,7 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
             f"{offer.capacity_req_per_s:,.3g}",
             offer.binds.name,
             f"{alternative.replicas:,}",
-            f"{alternative.chips:,}",
+            _chips_needed(alternative, usable),
             f"{alternative.cost:,.2f}",
             _dearer(alternative, cheapest),
             offer.evidence,
@@ -203,6 +207,12 @@ def _why(plan: Plan, service: ServicePlan) -> str:
         f"{d.replicas:,} x {d.offer.candidate.name} ({format_share(d.share)})" for d in service.deployments
     )
     return f"{service.service} goes to {goes}."
+
+
+def _chips_needed(alternative: Alternative, usable: Mapping[PoolName, int]) -> str:
+    """Chips that the alternative takes, and how many there are if that is fewer."""
+    there = usable[alternative.offer.candidate.pool]
+    return f"{alternative.chips:,}" + (f" of {there:,}" if alternative.chips > there else "")
 
 
 def _dearer(alternative: Alternative, cheapest: Alternative) -> str:
