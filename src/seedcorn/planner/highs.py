@@ -93,7 +93,7 @@ def solve_program(
     time_limit_s: float,
     seed: int,
     node_limit: int = 2**31 - 1,
-    start: Floats | None = None,
+    start: tuple[NDArray[np.int64], Floats] | None = None,
     target: float = -math.inf,
 ) -> Solution:
     """The best x within ``gap`` of the bound, or the best known when time is up or ``target`` is reached.
@@ -101,7 +101,7 @@ def solve_program(
     Args:
         gap: Relative.
         node_limit: Of branch and bound.
-        start: A feasible x to begin with.
+        start: Columns and their values in a feasible x, to begin with; HiGHS finds the other columns.
         target: A cost good enough to stop at.
     """
     highs = _highs(seed)
@@ -112,7 +112,7 @@ def solve_program(
     highs.setOptionValue("objective_target", target)
     highs.passModel(_model(program))
     if start is not None:
-        highs.setSolution(len(start), np.arange(len(start), dtype=np.int32), start)
+        highs.setSolution(len(start[0]), start[0].astype(np.int32), start[1])
     interrupted = _run(highs)
     info = highs.getInfo()
     none = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)

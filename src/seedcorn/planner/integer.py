@@ -92,8 +92,15 @@ def round_up(
     taken = _add_options(build, problem, pools, branch)
     picked = _add_columns(build, problem, columns, kept, pools)
     counts = [_spell_out(build, problem, int(s), pools, cuts) for s in spelled_out]
+    start = None
+    if base is not None and not len(kept):
+        chosen = np.zeros(len(taken))
+        chosen[base.option[base.option >= 0]] = 1.0
+        values = [base.replicas[problem.offers(int(s))] for s in spelled_out]
+        start = (np.concatenate([taken, *counts]), np.concatenate([chosen, *values]))
     solution = solve_program(
         build.program(),
+        start=start,
         gap=gap,
         time_limit_s=time_limit_s,
         node_limit=node_limit,

@@ -114,14 +114,9 @@ def _more_chips(
     core: Market, claims: Claims, scarce: list[PoolName], payers: list[MarketService], clear: Clear
 ) -> Iterator[Shortage]:
     """Chips added to one scarce pool; to all of them together where none helps alone."""
-    helped = False
-    for pools in [*([pool] for pool in scarce), scarce]:
-        if helped and len(pools) > 1:
-            return
-        extra = _extra_chips(core, pools, clear)
-        if extra is None:
-            continue
-        helped = True
+    alone = [extra for pool in scarce if (extra := _extra_chips(core, [pool], clear)) is not None]
+    together = _extra_chips(core, scarce, clear) if not alone and len(scarce) > 1 else None
+    for extra in alone if together is None else [together]:
         there = {pool.name: pool.chips for pool in core.pools}
         listed = " and ".join(f"add {count:,} chips to pool {pool}" for pool, count in extra.items())
         binds = " and ".join(
