@@ -5,7 +5,18 @@ The only package that knows both the planner and the replay.
 
 from seedcorn.study.offers import Progress
 from seedcorn.study.planning import plan_scenario, replay_plan
+from seedcorn.study.predict import ServingQuestion, TrainingQuestion, predict_serving, predict_training
 from seedcorn.study.resolve import resolve
 from seedcorn.study.single import replay_single
 
-__all__ = ["Progress", "plan_scenario", "replay_plan", "replay_single", "resolve"]
+__all__ = [
+    "Progress",
+    "ServingQuestion",
+    "TrainingQuestion",
+    "plan_scenario",
+    "predict_serving",
+    "predict_training",
+    "replay_plan",
+    "replay_single",
+    "resolve",
+]

@@ -4,6 +4,7 @@ from seedcorn.wire._reading import Located, read_document
 from seedcorn.wire._writing import json_bytes, write_text_atomically
 from seedcorn.wire.outcome import outcome_json
 from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, write_plan
+from seedcorn.wire.prediction import prediction_json
 from seedcorn.wire.scenario import ScenarioDocument, read_scenario
 from seedcorn.wire.schema import schema
 
@@ -14,6 +15,7 @@ __all__ = [
     "json_bytes",
     "outcome_json",
     "plan_json",
+    "prediction_json",
     "read_document",
     "read_plan",
     "read_scenario",

@@ -1,0 +1,414 @@
+"""Predictions: what users ask before they plan. One question in, one answer with its interval out."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
+
+import numpy as np
+
+from seedcorn.catalog import find_chip, find_model
+from seedcorn.domain.hardware import Chip, Dtype, Pool, PoolName
+from seedcorn.domain.model import ModelSpec
+from seedcorn.domain.offer import Parallelism
+from seedcorn.domain.outcome import Latency, Outcome
+from seedcorn.domain.prediction import (
+    CONFIDENCE,
+    PREDICTED_STATISTICS,
+    Interval,
+    Load,
+    ServingPrediction,
+    TrainingPrediction,
+)
+from seedcorn.domain.workload import EngineSettings, Router, Statistic, Trace, TrainingJob
+from seedcorn.errors import Infeasible
+from seedcorn.perf import StepModel, active_params, candidates, step_model, total_params
+from seedcorn.perf.training import TrainingRate, best_training
+from seedcorn.replay import closed_loop, replay
+from seedcorn.study.resolve import published_dtype
+from seedcorn.study.single import CHIPS_PER_NODE
+from seedcorn.units import format_bytes_per_s
+
+REQUESTS_PER_CLIENT = 10
+"""Requests replayed per client: what benchmarks of closed loops commonly send (InferenceX), so that
+the first burst weighs a tenth."""
+
+FEWEST_ARRIVALS = 2_000
+"""Requests replayed at a given rate, at the least: 20 of them lie beyond the 99th percentile."""
+
+MOST_REPLAYED = 64
+"""Replicas replayed. Of more than these, so many are replayed on their share of the load."""
+
+NETWORK_BYTES_PER_S = 50e9
+"""Per chip, between nodes, where the question names none: 400 Gb/s, one port of a DGX H100 a chip."""
+
+_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingQuestion:
+    """How fast does ``model`` serve ``load`` on ``chips`` of ``chip``?
+
+    Attributes:
+        model, chip: Names in the catalogue, or paths.
+        chips: ``None``: one replica's.
+        tp: ``None``: the least that fits.
+        dtype: ``None``: as the model is published.
+    """
+
+    model: str
+    chip: str
+    load: Load
+    chips: int | None = None
+    tp: int | None = None
+    dtype: Dtype | None = None
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingQuestion:
+    """How fast do ``chips`` of ``chip`` train?
+
+    Attributes:
+        model: Name in the catalogue, or a path; or else ``params`` (and ``active_params`` of a mixture).
+        network_bytes_per_s: Per chip, between nodes; ``None``: :data:`NETWORK_BYTES_PER_S`.
+    """
+
+    chip: str
+    chips: int
+    sequence_length: int
+    model: str | None = None
+    params: float | None = None
+    active_params: float | None = None
+    dtype: Dtype = Dtype.BF16
+    network_bytes_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.model is None) != (self.params is None)
+
+
+def predict_serving(question: ServingQuestion) -> ServingPrediction:
+    """Latencies and throughput, by replay, with intervals from the step model's uncertainty.
+
+    Raises:
+        InputError: A name is unknown.
+        Infeasible: The replica cannot be, too few chips were given, a request is too long, or the
+            chips do not keep up with the rate.
+    """
+    model, chip = find_model(question.model).model, find_chip(question.chip).chip
+    defaults: dict[str, str] = {}
+    dtype = question.dtype or published_dtype(model)
+    if question.dtype is None:
+        defaults["dtype"] = f"{dtype} (as published)"
+    parallelism = _parallelism(model, chip, dtype, question.engine, question.tp)
+    if question.tp is None:
+        defaults["tp"] = f"{parallelism.tp} (the least that fits)"
+    replicas = _replicas(question, parallelism)
+    if question.chips is None:
+        defaults["chips"] = f"{parallelism.chips} (one replica)"
+    defaults["engine"] = _engine_text(question.engine)
+
+    def maker(chip: Chip) -> StepModel:
+        return step_model(
+            model,
+            chip,
+            dtype=dtype,
+            parallelism=parallelism,
+            engine=question.engine,
+            chips_per_node=max(CHIPS_PER_NODE, parallelism.tp),
+        )
+
+    predicted = maker(chip)
+    load, replayed = _sample(question.load, replicas)
+    found = _found(predicted, question.engine, load, replayed)
+    shares = _shares(maker, chip, load, _decoding(found.likely, replayed))
+    return ServingPrediction(
+        model=model.name,
+        chip=chip.name,
+        chips=replicas * parallelism.chips,
+        replicas=replicas,
+        dtype=dtype,
+        parallelism=parallelism,
+        engine=question.engine,
+        load=question.load,
+        kv_tokens=predicted.kv_tokens,
+        requests=found.likely.arrived,
+        ttft_s=found.latency(lambda outcome: outcome.ttft),
+        tpot_s=found.latency(lambda outcome: outcome.tpot),
+        output_tokens_per_s=found.tokens_per_s(times=_copies(question.load, load)),
+        evidence=predicted.evidence,
+        binds="memory" if found.likely.preemptions else max(shares, key=lambda name: shares[name]),
+        shares=shares,
+        defaults=defaults,
+    )
+
+
+def _sample(load: Load, replicas: int) -> tuple[Load, int]:
+    """So many of the replicas that more behave alike, and their share of the load.
+
+    Clients stay with their replica, so replicas beyond one a client are idle, and among
+    :data:`MOST_REPLAYED` replicas the router's choice is as good as among more.
+    """
+    if load.concurrency is not None:
+        replicas = min(replicas, load.concurrency)
+        replayed = min(replicas, MOST_REPLAYED)
+        return replace(load, concurrency=round(load.concurrency * replayed / replicas)), replayed
+    assert load.rate_per_s is not None
+    replayed = min(replicas, MOST_REPLAYED)
+    return replace(load, rate_per_s=load.rate_per_s * replayed / replicas), replayed
+
+
+def _copies(load: Load, sample: Load) -> float:
+    """How many times the sample's load is the whole."""
+    if load.concurrency is not None and sample.concurrency is not None:
+        return load.concurrency / sample.concurrency
+    assert load.rate_per_s is not None and sample.rate_per_s is not None
+    return load.rate_per_s / sample.rate_per_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Replays at the step model's own prediction, and at the fast and the slow end of its interval.
+
+    Attributes:
+        slow: ``None``: the slow end does not keep up with the rate.
+        least_tokens_per_s: Output tokens per second of the slow end.
+    """
+
+    likely: Outcome
+    fast: Outcome
+    slow: Outcome | None
+    least_tokens_per_s: float
+
+    def latency(self, of: Callable[[Outcome], Latency]) -> dict[Statistic, Interval]:
+        """The interval of each statistic. The ends are ordered: a percentile may fall where steps grow."""
+        found = {}
+        for statistic in PREDICTED_STATISTICS:
+            value_s, fast_s = of(self.likely).value_s(statistic), of(self.fast).value_s(statistic)
+            slow_s = math.inf if self.slow is None else of(self.slow).value_s(statistic)
+            found[statistic] = Interval(
+                value=value_s, low=min(value_s, fast_s, slow_s), high=max(value_s, fast_s, slow_s)
+            )
+        return found
+
+    def tokens_per_s(self, *, times: float) -> Interval:
+        """The interval of output throughput, of ``times`` as many replicas and as much load."""
+        ends = (self.likely.output_tokens_per_s, self.fast.output_tokens_per_s, self.least_tokens_per_s)
+        return Interval(value=times * ends[0], low=times * min(ends), high=times * max(ends))
+
+
+def _found(model: StepModel, engine: EngineSettings, load: Load, replicas: int) -> _Found:
+    """Replay the load at the likely speed and at both ends of the interval."""
+    spread = math.exp(_Z * model.log_sigma)
+    if load.concurrency is not None:
+        likely, fast, slow = (
+            _closed(model.slowed(factor), engine, load, load.concurrency, replicas)
+            for factor in (1.0, 1 / spread, spread)
+        )
+        return _Found(likely=likely, fast=fast, slow=slow, least_tokens_per_s=slow.output_tokens_per_s)
+    return _found_at_rate(model, engine, load, replicas, spread)
+
+
+def _closed(model: StepModel, engine: EngineSettings, load: Load, concurrency: int, replicas: int) -> Outcome:
+    requests = REQUESTS_PER_CLIENT * concurrency
+    return closed_loop(
+        [model] * replicas,
+        engine,
+        concurrency=concurrency,
+        input_tokens=np.full(requests, load.input_tokens, dtype=np.int32),
+        output_tokens=np.full(requests, load.output_tokens, dtype=np.int32),
+    )
+
+
+def _found_at_rate(
+    model: StepModel, engine: EngineSettings, load: Load, replicas: int, spread: float
+) -> _Found:
+    """As :func:`_found`, for Poisson arrivals.
+
+    Raises:
+        Infeasible: As many clients as the engine runs at once get no more answers a second than that
+            rate, so the queue would grow for as long as the traffic lasts.
+    """
+    rate_per_s = load.rate_per_s
+    assert rate_per_s is not None
+    busiest = _closed(model, engine, load, engine.max_num_seqs, 1)
+    carried_per_s = replicas * busiest.finished / busiest.duration_s
+    if rate_per_s >= carried_per_s:
+        raise Infeasible(
+            f"{rate_per_s:g} requests/s is more than {replicas} replica{'s' if replicas > 1 else ''} "
+            f"carr{'y' if replicas > 1 else 'ies'}: {carried_per_s:.3g} requests/s when saturated; "
+            f"{math.ceil(rate_per_s / carried_per_s * replicas + 1e-9)} replicas would keep up"
+        )
+    requests = max(FEWEST_ARRIVALS, math.ceil(REQUESTS_PER_CLIENT * rate_per_s * busiest.e2e.mean_s))
+    trace = _poisson(load, rate_per_s, requests)
+
+    def at(factor: float) -> Outcome:
+        return replay([model.slowed(factor)] * replicas, engine, trace, router=Router.LEAST_OUTSTANDING)
+
+    likely, fast = at(1.0), at(1 / spread)
+    slow = at(spread) if rate_per_s < carried_per_s / spread else None
+    least = slow.output_tokens_per_s if slow else carried_per_s / spread * load.output_tokens
+    return _Found(likely=likely, fast=fast, slow=slow, least_tokens_per_s=least)
+
+
+def _poisson(load: Load, rate_per_s: float, requests: int) -> Trace:
+    """Requests of one size whose gaps are exponential; always the same draw."""
+    gaps_s = np.random.default_rng(0).exponential(1 / rate_per_s, requests)
+    return Trace(
+        name=f"{rate_per_s:g} requests/s",
+        arrival_s=np.cumsum(gaps_s) - gaps_s[0],
+        input_tokens=np.full(requests, load.input_tokens, dtype=np.int32),
+        output_tokens=np.full(requests, load.output_tokens, dtype=np.int32),
+    )
+
+
+def _decoding(outcome: Outcome, replicas: int) -> float:
+    """Mean number of requests that decode on one replica at a time, by Little's law."""
+    return outcome.finished / outcome.duration_s * (outcome.e2e.mean_s - outcome.ttft.mean_s) / replicas
+
+
+_RESOURCES: Mapping[str, tuple[str, ...]] = {
+    "compute": (
+        "fp32_flop_per_s",
+        "bf16_flop_per_s",
+        "fp16_flop_per_s",
+        "fp8_flop_per_s",
+        "int8_flop_per_s",
+        "fp4_flop_per_s",
+        "tdp_w",
+    ),
+    "bandwidth": ("memory_bytes_per_s",),
+    "link": ("link_bytes_per_s", "host_bytes_per_s"),
+}
+"""Facts of a chip that say how much of a resource it has; compute takes its power along."""
+
+
+def _shares(maker: Callable[[Chip], StepModel], chip: Chip, load: Load, sequences: float) -> dict[str, float]:
+    """Where a request's time goes: twice what a chip with twice of a resource would save.
+
+    Exact where times add up; where two resources overlap (a rounded roofline), each gets its part of
+    the corner. What no resource saves is the host's: launches, scheduling, latencies of links.
+    """
+    base_s = _cycle_s(maker(chip), load, sequences)
+    shares = {
+        name: 2 * (1 - _cycle_s(maker(_doubled(chip, facts)), load, sequences) / base_s)
+        for name, facts in _RESOURCES.items()
+    }
+    return {**shares, "host": max(1 - sum(shares.values()), 0.0)}
+
+
+def _doubled(chip: Chip, facts: tuple[str, ...]) -> Chip:
+    known = {fact: getattr(chip, fact) for fact in facts}
+    return replace(chip, **{fact: 2 * value for fact, value in known.items() if value is not None})
+
+
+def _cycle_s(model: StepModel, load: Load, sequences: float) -> float:
+    """Seconds in which ``sequences`` requests under way are replaced by as many: their decode steps, and
+    each one's prompt on top of a decode step."""
+    batch = max(round(sequences), 1)
+    context = batch * (load.input_tokens + load.output_tokens // 2)
+    decode_s = model.step_s(decode_seqs=batch, context_tokens=context)
+    pairs = load.input_tokens * (load.input_tokens + 1) / 2
+    prompt_s = model.step_s(
+        decode_seqs=batch, prefill_tokens=load.input_tokens, context_tokens=context, pairs=pairs
+    )
+    return load.output_tokens * decode_s + batch * (prompt_s - decode_s)
+
+
+def _parallelism(
+    model: ModelSpec, chip: Chip, dtype: Dtype, engine: EngineSettings, tp: int | None
+) -> Parallelism:
+    """The asked tensor parallelism with experts spread as offers spread them, or the least that fits."""
+    spreads, refused = candidates(model, chip, dtypes=(dtype,), engine=engine, chips_per_node=CHIPS_PER_NODE)
+    if tp is not None:
+        fitting = (s.parallelism for s in spreads if s.parallelism.tp == tp and s.parallelism.pp == 1)
+        return next(fitting, Parallelism(tp=tp))
+    if not spreads:
+        raise refused[0].error
+    return spreads[0].parallelism
+
+
+def _replicas(question: ServingQuestion, parallelism: Parallelism) -> int:
+    """As many as the chips make."""
+    if question.chips is None:
+        return 1
+    if question.chips < parallelism.chips:
+        raise Infeasible(
+            f"{question.model} takes {parallelism.chips} x {question.chip} ({parallelism}) a replica, but the "
+            f"question gives {question.chips}; give {parallelism.chips} chips or more"
+        )
+    return question.chips // parallelism.chips
+
+
+def _engine_text(engine: EngineSettings) -> str:
+    return (
+        f"{engine.engine}, max_num_seqs {engine.max_num_seqs:,}, "
+        f"max_num_batched_tokens {engine.max_num_batched_tokens:,}, "
+        f"gpu_memory_utilization {engine.gpu_memory_utilization:g}"
+    )
+
+
+def predict_training(question: TrainingQuestion) -> TrainingPrediction:
+    """Throughput of the best layout, as published runs reach it, with its interval.
+
+    Raises:
+        InputError: A name is unknown.
+        Infeasible: No layout fits, or the chip does not compute in that format.
+    """
+    chip = find_chip(question.chip).chip
+    network_bytes_per_s = question.network_bytes_per_s or NETWORK_BYTES_PER_S
+    defaults = {}
+    if question.network_bytes_per_s is None:
+        defaults["network"] = f"{format_bytes_per_s(network_bytes_per_s)} a chip (400 Gb/s)"
+    job = _job(question)
+    pool = Pool(
+        name=PoolName(chip.name),
+        chip=chip,
+        chips=question.chips,
+        chips_per_node=min(CHIPS_PER_NODE, question.chips),
+        network_bytes_per_s=network_bytes_per_s,
+    )
+    rate = best_training(job, pool, question.chips)
+    return TrainingPrediction(
+        model=job.name,
+        chip=chip.name,
+        chips=rate.chips,
+        dtype=question.dtype,
+        sequence_length=question.sequence_length,
+        parallelism=str(rate.parallelism),
+        tokens_per_s=_interval(rate, rate.tokens_per_s),
+        flop_per_s_per_chip=_interval(rate, rate.flop_per_s_per_chip),
+        mfu=_interval(rate, rate.mfu),
+        effectiveness_share=rate.effectiveness_share,
+        evidence=rate.evidence,
+        binds=rate.binds,
+        shares=rate.shares,
+        defaults=defaults,
+    )
+
+
+def _job(question: TrainingQuestion) -> TrainingJob:
+    if question.model is None:
+        assert question.params is not None
+        active = question.active_params or question.params
+        return TrainingJob(
+            name=f"{question.params / 1e9:g} B parameters",
+            params=question.params,
+            active_params=active,
+            sequence_length=question.sequence_length,
+            dtype=question.dtype,
+        )
+    model = find_model(question.model).model
+    return TrainingJob(
+        name=model.name,
+        model=model,
+        params=float(total_params(model)),
+        active_params=float(active_params(model)),
+        sequence_length=question.sequence_length,
+        dtype=question.dtype,
+    )
+
+
+def _interval(rate: TrainingRate, value: float) -> Interval:
+    spread = rate.tokens_per_s_at(0.5 + CONFIDENCE / 2) / rate.tokens_per_s
+    return Interval(value=value, low=value / spread, high=value * spread)
