@@ -1,6 +1,7 @@
 """Closed loops: a fixed number of clients, each with one request under way, as load generators drive servers."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,10 @@ def closed_loop_requests(
     state = idle_replicas(replicas, engine)
     gap_counts = np.zeros(gaps.NUM_BINS, dtype=np.int64)
     pending = np.zeros(int(clients.max()), dtype=np.int64)
-    closed.run_closed_loop(clients, first, engine_limits(engine), requests, state, gap_counts, pending)
+    fewest_output = np.array([output_tokens[a:b].min(initial=1 << 30) for a, b in pairwise(first.tolist())])
+    closed.run_closed_loop(
+        clients, first, fewest_output, engine_limits(engine), requests, state, gap_counts, pending
+    )
     replica = np.repeat(np.arange(len(replicas), dtype=np.int32), np.diff(first))
     return request_times(requests, state, gap_counts, replica), _trace(requests)
 

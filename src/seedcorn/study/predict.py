@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -36,7 +36,7 @@ the first burst weighs a tenth."""
 FEWEST_ARRIVALS = 2_000
 """Requests replayed at a given rate, at the least: 20 of them lie beyond the 99th percentile."""
 
-MOST_REPLAYED = 64
+MOST_REPLAYED = 16
 """Replicas replayed. Of more than these, so many are replayed on their share of the load."""
 
 NETWORK_BYTES_PER_S = 50e9
@@ -121,7 +121,7 @@ def predict_serving(question: ServingQuestion) -> ServingPrediction:
     predicted = maker(chip)
     load, replayed = _sample(question.load, replicas)
     found = _found(predicted, question.engine, load, replayed)
-    shares = _shares(maker, chip, load, _decoding(found.likely, replayed))
+    shares = _shares(predicted, maker, chip, load, _decoding(found.likely, replayed))
     return ServingPrediction(
         model=model.name,
         chip=chip.name,
@@ -201,11 +201,14 @@ def _found(model: StepModel, engine: EngineSettings, load: Load, replicas: int) 
     """Replay the load at the likely speed and at both ends of the interval."""
     spread = math.exp(_Z * model.log_sigma)
     if load.concurrency is not None:
-        likely, fast, slow = (
-            _closed(model.slowed(factor), engine, load, load.concurrency, replicas)
-            for factor in (1.0, 1 / spread, spread)
+        likely = _closed(model, engine, load, load.concurrency, replicas)
+        slow = _stretched(likely, spread)
+        return _Found(
+            likely=likely,
+            fast=_stretched(likely, 1 / spread),
+            slow=slow,
+            least_tokens_per_s=slow.output_tokens_per_s,
         )
-        return _Found(likely=likely, fast=fast, slow=slow, least_tokens_per_s=slow.output_tokens_per_s)
     return _found_at_rate(model, engine, load, replicas, spread)
 
 
@@ -220,18 +223,34 @@ def _closed(model: StepModel, engine: EngineSettings, load: Load, concurrency: i
     )
 
 
+def _stretched(outcome: Outcome, factor: float) -> Outcome:
+    """The closed loop with every step ``factor`` times as long: nothing in it has a pace of its own."""
+
+    def latency(of: Latency) -> Latency:
+        return Latency(**{f.name: factor * getattr(of, f.name) for f in fields(Latency)})
+
+    return replace(
+        outcome,
+        duration_s=factor * outcome.duration_s,
+        input_tokens_per_s=outcome.input_tokens_per_s / factor,
+        output_tokens_per_s=outcome.output_tokens_per_s / factor,
+        **{name: latency(getattr(outcome, name)) for name in ("ttft", "tpot", "itl", "e2e")},
+    )
+
+
 def _found_at_rate(
     model: StepModel, engine: EngineSettings, load: Load, replicas: int, spread: float
 ) -> _Found:
     """As :func:`_found`, for Poisson arrivals.
 
     Raises:
-        Infeasible: As many clients as the engine runs at once get no more answers a second than that
-            rate, so the queue would grow for as long as the traffic lasts.
+        Infeasible: Clients enough to keep the engine full get no more answers a second than that rate,
+            so the queue would grow for as long as the traffic lasts.
     """
     rate_per_s = load.rate_per_s
     assert rate_per_s is not None
-    busiest = _closed(model, engine, load, engine.max_num_seqs, 1)
+    room = 2 * model.kv_tokens // load.input_tokens + 2  # more clients than this only wait
+    busiest = _closed(model, engine, load, min(engine.max_num_seqs, room), 1)
     carried_per_s = replicas * busiest.finished / busiest.duration_s
     if rate_per_s >= carried_per_s:
         raise Infeasible(
@@ -283,13 +302,15 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
 """Facts of a chip that say how much of a resource it has; compute takes its power along."""
 
 
-def _shares(maker: Callable[[Chip], StepModel], chip: Chip, load: Load, sequences: float) -> dict[str, float]:
+def _shares(
+    model: StepModel, maker: Callable[[Chip], StepModel], chip: Chip, load: Load, sequences: float
+) -> dict[str, float]:
     """Where a request's time goes: twice what a chip with twice of a resource would save.
 
     Exact where times add up; where two resources overlap (a rounded roofline), each gets its part of
     the corner. What no resource saves is the host's: launches, scheduling, latencies of links.
     """
-    base_s = _cycle_s(maker(chip), load, sequences)
+    base_s = _cycle_s(model, load, sequences)
     shares = {
         name: 2 * (1 - _cycle_s(maker(_doubled(chip, facts)), load, sequences) / base_s)
         for name, facts in _RESOURCES.items()
