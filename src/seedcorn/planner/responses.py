@@ -17,11 +17,16 @@ from seedcorn.planner._jit import jit
 from seedcorn.planner.problem import Floats, Ints
 
 NODE_LIMIT = 20_000
+"""Of one service's search; past it the bound is the relaxed one."""
 _EPS = 1e-9
+"""Float rounding, relative."""
 _INTEGRAL = 1e-7
+"""Replica counts nearer to a whole number than this are whole."""
 _MAX_DEPTH = 256
 _CARRIED = 5e-7
+"""Loads of replicas that HiGHS counted may exceed them by this much, relative: half of what ``verify`` allows."""
 _LEVELLINGS = 12
+"""Bisections of the highest load: to 1 / 2048."""
 
 
 @jit

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 
 from seedcorn.domain.hardware import PoolName
-from seedcorn.domain.market import Allocation, Market, MarketService
+from seedcorn.domain.market import Allocation, Market, MarketDeployment, MarketService
 
 TOLERANCE = 1e-6
 """Relative: a share, a load or a value may differ by this much from what it must be."""
@@ -31,9 +31,12 @@ def verify(market: Market, allocation: Allocation) -> tuple[str, ...]:
     """Every rule of the market that ``allocation`` breaks, in words; empty when it holds them all."""
     if allocation.objective is None:
         return ("there is no allocation",)
+    deployed: dict[str, list[MarketDeployment]] = defaultdict(list)
+    for deployment in allocation.deployments:
+        deployed[deployment.service].append(deployment)
     return (
         *_pools_broken(market, allocation),
-        *(broken for service in market.services for broken in _service_broken(service, allocation)),
+        *(broken for s in market.services for broken in _service_broken(s, deployed[s.name])),
         *_jobs_broken(market, allocation),
         *_totals_broken(market, allocation),
     )
@@ -58,13 +61,11 @@ def _pools_broken(market: Market, allocation: Allocation) -> list[str]:
     ]
 
 
-def _service_broken(service: MarketService, allocation: Allocation) -> list[str]:
+def _service_broken(service: MarketService, deployments: list[MarketDeployment]) -> list[str]:
     offers = {offer.name: offer for offer in service.offers}
     served: dict[str, float] = defaultdict(float)
     broken = []
-    for deployment in allocation.deployments:
-        if deployment.service != service.name:
-            continue
+    for deployment in deployments:
         offer = offers[deployment.offer]
         load = 0.0
         for name, share in deployment.share.items():
