@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seedcorn.cli.output import print_page, progress_shown
+from seedcorn.errors import InputError
 
 if TYPE_CHECKING:
     from seedcorn.planner import Progress
@@ -34,6 +35,9 @@ def solve_market(
     from seedcorn.report.market import allocation_page
     from seedcorn.wire.market import allocation_json, read_market
 
+    for option, value in (("--gap", gap), ("--time-limit", time_limit)):
+        if not math.isfinite(value):
+            raise InputError(f"{option} is {value}: give a finite number")
     read = read_market(market)
     with progress_shown() as show:
 
