@@ -19,22 +19,21 @@ RUNTIME_BYTES = 730_000_000
 0.19 run of Llama-3.1-8B on an RTX 4090 leaves its 41,408 KV tokens."""
 
 
-def stored_bytes(linear: Linear, dtype: Dtype) -> float:
+def element_bytes(dtype: Dtype, *, is_quantised: bool) -> float:
+    """Bytes of one weight; what a quantised checkpoint leaves alone is stored in 16 bits at least."""
+    return dtype.bytes_per_element if is_quantised else max(dtype.bytes_per_element, SIXTEEN_BIT_BYTES)
+
+
+def _stored_bytes(linear: Linear, dtype: Dtype) -> float:
     """Bytes of a weight matrix over all layers and experts, all chips together."""
-    width = dtype.bytes_per_element if linear.is_quantised else _unquantised_bytes(dtype)
-    return linear.params * width
-
-
-def _unquantised_bytes(dtype: Dtype) -> float:
-    """Bytes of an element that a quantised checkpoint leaves alone."""
-    return max(dtype.bytes_per_element, SIXTEEN_BIT_BYTES)
+    return linear.params * element_bytes(dtype, is_quantised=linear.is_quantised)
 
 
 def weights_bytes(model: ModelSpec, dtype: Dtype) -> int:
     """Bytes of the whole model's weights, before any split. Embedding and head stay 16-bit."""
     embeddings = lm_head(model).params * (1 if model.tie_word_embeddings else 2)
-    blocks = sum(stored_bytes(linear, dtype) for linear in block_linears(model))
-    return round(blocks + embeddings * _unquantised_bytes(dtype))
+    blocks = sum(_stored_bytes(linear, dtype) for linear in block_linears(model))
+    return round(blocks + embeddings * element_bytes(dtype, is_quantised=False))
 
 
 def weights_bytes_per_chip(model: ModelSpec, dtype: Dtype, parallelism: Parallelism) -> int:
@@ -46,10 +45,10 @@ def weights_bytes_per_chip(model: ModelSpec, dtype: Dtype, parallelism: Parallel
     tp, pp = parallelism.tp, parallelism.pp
     stage_share = _stage_share(model, pp)
     blocks = sum(
-        stored_bytes(linear, dtype) / (tp if linear.is_split else 1) for linear in block_linears(model)
+        _stored_bytes(linear, dtype) / (tp if linear.is_split else 1) for linear in block_linears(model)
     )
     vocabularies = 1 if model.tie_word_embeddings or pp > 1 else 2
-    vocabulary_bytes = lm_head(model).params * _unquantised_bytes(dtype)
+    vocabulary_bytes = lm_head(model).params * element_bytes(dtype, is_quantised=False)
     return round(blocks * stage_share + vocabularies * vocabulary_bytes / tp)
 
 

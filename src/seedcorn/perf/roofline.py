@@ -19,7 +19,7 @@ from seedcorn.domain.workload import EngineSettings
 from seedcorn.errors import UnknownFact, Unsupported
 from seedcorn.perf.collectives import Link, all_reduce_s
 from seedcorn.perf.efficiency import Efficiency, efficiency
-from seedcorn.perf.memory import SIXTEEN_BIT_BYTES, kv_bytes_per_token, kv_tokens
+from seedcorn.perf.memory import SIXTEEN_BIT_BYTES, element_bytes, kv_bytes_per_token, kv_tokens
 from seedcorn.perf.shapes import Linear, block_linears, lm_head
 from seedcorn.perf.step_model import StepModel
 
@@ -190,9 +190,7 @@ class Roofline:
     def linear_s(self, tokens: NDArray[np.float64], linear: Linear) -> NDArray[np.float64]:
         """(G,) seconds of one weight matrix over all its layers."""
         split = self.parallelism.tp if linear.is_split else 1
-        width = self.dtype.bytes_per_element
-        if not linear.is_quantised:
-            width = max(width, SIXTEEN_BIT_BYTES)
+        width = element_bytes(self.dtype, is_quantised=linear.is_quantised)
         elements = linear.inputs * linear.outputs / split
         passes = tokens * linear.experts_per_tok
         read, busiest = np.ones_like(tokens), np.ones_like(tokens)
