@@ -53,8 +53,9 @@ def _read(value: object, scales: Mapping[str, float], what: str, example: str) -
     if unit is None:
         raise InputError(f"{value!r} has no unit: expected {what}, such as {example!r}")
     if unit not in scales:
-        known = ", ".join(u for u in scales if len(u) <= 7)
-        raise InputError(f"unknown unit {unit!r} in {value!r}: expected {what} in one of {known}")
+        alike = [known for known in scales if known.lower() == unit.lower()]
+        known = f"did you mean {' or '.join(alike)}?" if alike else f"known units: {', '.join(scales)}"
+        raise InputError(f"unknown unit {unit!r} in {value!r}: expected {what}, such as {example!r}; {known}")
     try:
         scaled = float(Decimal(number) * Decimal(scales[unit]))  # rounds once: 66.9 TFLOP/s is 66.9e12
     except ArithmeticError:  # an exponent that decimals do not have

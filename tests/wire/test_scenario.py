@@ -73,7 +73,7 @@ def test_engine_limits_that_are_left_out_are_the_replays_own(tmp_path):
         ),
         (
             '"400 Gb/s"', '"400 Gb"', '"400 Gb"',
-            "fleet.pools[0].network: unknown unit 'Gb' in '400 Gb': expected a bandwidth in one of B/s, kB/s, ",
+            "fleet.pools[0].network: unknown unit 'Gb' in '400 Gb': expected a bandwidth, such as '400 Gb/s'; known units: ",
         ),
         (
             "chips: 2048", "chips: 0", "0, chips_per",

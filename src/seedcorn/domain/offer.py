@@ -94,8 +94,13 @@ class RefusalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A candidate that does not work, and why, in words that name the numbers."""
+    """A candidate that does not work, and why, in words that name the numbers.
+
+    Attributes:
+        missed: Where an SLO is missed: the objective missed by most, at next to no load.
+    """
 
     candidate: Candidate
     kind: RefusalKind
     reason: str
+    missed: Predicted | None = None

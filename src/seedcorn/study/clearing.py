@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
 from seedcorn.domain.market import Allocation, Market, MarketOffer, MarketPool, MarketService, Status
-from seedcorn.domain.offer import Offer
+from seedcorn.domain.offer import Offer, Refusal
 from seedcorn.domain.plan import Alternative, Deployment
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
@@ -15,6 +15,7 @@ from seedcorn.study.gangs import Gang, market_job
 from seedcorn.study.numeraire import Numeraire
 from seedcorn.study.offers import OfferBook, demand_req_per_s
 from seedcorn.study.tidy import tidied
+from seedcorn.units import format_seconds
 
 CLASS = "all"
 """The one request class: traffic is not split yet."""
@@ -59,8 +60,14 @@ def cleared(market: Market, scenario: Scenario) -> Allocation:
     if allocation.status is Status.INFEASIBLE:
         error = Infeasible(f"the fleet of {scenario.name!r} cannot carry its claimants")
         for shortage in allocation.shortages:
-            error.add_note(f"{shortage.claimant}: {shortage.binds}; {shortage.remedy}")
+            how = "this is needed" if shortage.needed else "any one of these is enough"
+            error.add_note(f"{shortage.claimant}: {shortage.binds}; {how}: {shortage.remedy}")
         raise error
+    if allocation.objective is None:
+        raise Infeasible(
+            f"planning.time_limit of {format_seconds(planning.time_limit_s)} passed before any plan was found "
+            "and before any was ruled out; give it more time"
+        )
     return tidied(market, allocation, gap=planning.gap)
 
 
@@ -76,7 +83,22 @@ def check_every_service_has_an_offer(book: OfferBook) -> None:
     for name in stranded:
         for refusal in book.refusals[name]:
             error.add_note(f"{name} on {refusal.candidate.name}: {refusal.reason}")
+        error.add_note(_nearest_change(name, book.refusals[name]))
     raise error
+
+
+def _nearest_change(service: str, refusals: tuple[Refusal, ...]) -> str:
+    """The least that would have to change for the service to have an offer."""
+    missed = [(r.missed.got_s / r.missed.objective.bound_s, r) for r in refusals if r.missed is not None]
+    if not missed:
+        return f"{service}: no SLO would help; give it another pool, another number format or a smaller model"
+    _, nearest = min(missed, key=lambda pair: pair[0])
+    assert nearest.missed is not None
+    objective, got_s = nearest.missed.objective, nearest.missed.got_s
+    return (
+        f"{service}: the nearest change that helps is {objective.name} of {format_seconds(got_s)} instead of "
+        f"{format_seconds(objective.bound_s)}, on {nearest.candidate.name}; other objectives may bind after it"
+    )
 
 
 def today_chips(service: Service, scenario: Scenario, book: OfferBook) -> int | None:

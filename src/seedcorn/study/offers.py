@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from seedcorn.domain.hardware import Dtype, Pool
-from seedcorn.domain.offer import Candidate, Offer, Parallelism, Refusal, RefusalKind
+from seedcorn.domain.offer import Candidate, Offer, Parallelism, Predicted, Refusal, RefusalKind
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import EngineSettings, Service, Trace
 from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, TooLong, UnknownFact
 from seedcorn.perf import StepModel, candidates, step_model
 from seedcorn.replay import capacity, scaled
+from seedcorn.wire.scenario import objective_from
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of how many)."""
@@ -150,4 +151,10 @@ def _refusal(candidate: Candidate, error: Infeasible) -> Refusal:
         UnknownFact: RefusalKind.UNKNOWN_FACT,
     }
     kind = kinds.get(type(error), RefusalKind.UNSUPPORTED)
-    return Refusal(candidate=candidate, kind=kind, reason=error.message)
+    return Refusal(candidate=candidate, kind=kind, reason=error.message, missed=_missed(error))
+
+
+def _missed(error: Infeasible) -> Predicted | None:
+    if not isinstance(error, MissesSlo):
+        return None
+    return Predicted(objective=objective_from(error.objective, error.bound_s), got_s=error.got_s)

@@ -69,6 +69,9 @@ class RefusalDocument(CandidateFields):
 
     refused: Annotated[RefusalKind, Field(strict=False)] = Field(description="Why, in one word.")
     reason: str = Field(description="Why, with the numbers.")
+    missed: FoundDocument | None = Field(
+        description="The objective missed by most, at next to no load; `null`: it is not about latency."
+    )
 
 
 class DeploymentDocument(Document):
@@ -303,6 +306,7 @@ def _refusal_document(refusal: Refusal) -> RefusalDocument:
         **dict(_candidate_fields(refusal.candidate.name, refusal.candidate)),
         refused=refusal.kind,
         reason=refusal.reason,
+        missed=None if refusal.missed is None else found_document(refusal.missed),
     )
 
 
@@ -367,10 +371,7 @@ def _offer(service: str, document: OfferDocument) -> Offer:
     return Offer(
         candidate=_candidate(service, document),
         capacity_req_per_s=document.capacity_req_per_s,
-        predicted=tuple(
-            Predicted(objective=objective_from(p.objective, p.bound_s), got_s=p.got_s)
-            for p in document.predicted
-        ),
+        predicted=tuple(map(_found, document.predicted)),
         binds=objective_from(document.binds.objective, document.binds.bound_s),
         evidence=document.evidence,
         kv_tokens=document.kv_tokens,
@@ -378,7 +379,16 @@ def _offer(service: str, document: OfferDocument) -> Offer:
 
 
 def _refusal(service: str, document: RefusalDocument) -> Refusal:
-    return Refusal(candidate=_candidate(service, document), kind=document.refused, reason=document.reason)
+    return Refusal(
+        candidate=_candidate(service, document),
+        kind=document.refused,
+        reason=document.reason,
+        missed=None if document.missed is None else _found(document.missed),
+    )
+
+
+def _found(document: FoundDocument) -> Predicted:
+    return Predicted(objective=objective_from(document.objective, document.bound_s), got_s=document.got_s)
 
 
 # -- a plan that contradicts itself -------------------------------------------------------------------
