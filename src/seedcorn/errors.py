@@ -6,7 +6,8 @@
     ├── InputError              what you gave is wrong                       exit 2
     │   ├── InvalidDocument     a document breaks its schema: lists every problem with its place
     │   ├── UnknownName         no such chip, model, pool, trace, service
-    │   └── AmbiguousName       the name means several things: lists them
+    │   ├── AmbiguousName       the name means several things: lists them
+    │   └── NotInStock          the ledger has fewer chips there than an event takes
     └── Infeasible              the input is right, the answer is no         exit 1
         ├── DoesNotFit          weights + KV cache + reserve exceed the chips' memory
         ├── TooLong             some of the traffic's requests exceed the KV cache
@@ -85,6 +86,20 @@ class AmbiguousName(InputError):
         self.candidates = tuple(candidates)
         listed = ", ".join(self.candidates)
         super().__init__(f"{kind} {name!r} is ambiguous: it may be {listed}; write one of these", where=where)
+
+
+class NotInStock(InputError):
+    """An event takes chips that, by the ledger, are not there.
+
+    Attributes:
+        asked: Chips that it takes.
+        held: Chips that the ledger has there on that date.
+    """
+
+    def __init__(self, message: str, *, asked: int, held: int) -> None:
+        super().__init__(message)
+        self.asked = asked
+        self.held = held
 
 
 class Infeasible(SeedcornError):

@@ -1,0 +1,246 @@
+"""The ledger in its database: opened, brought up to date, read, and added to by one writer at a time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Self
+
+from platformdirs import user_data_path
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from seedcorn.domain.hardware import ChipName, PoolName
+from seedcorn.errors import InputError
+from seedcorn.stock.book import Book
+from seedcorn.stock.event import Event, Place, State
+from seedcorn.stock.journal import Draft, Row, draft, live
+from seedcorn.stock.tables import read_events, write_events
+
+DEFAULT = "default"
+"""Name of the ledger in the platform's folder for data of programs."""
+
+REVISION = "0001"
+"""The newest migration in ``migrations/versions``: what this program reads and writes."""
+
+PATIENCE_S = 60
+"""How long a writer waits for another one."""
+
+LOCK = 0x5EEDC0
+"""Any number that no other program on the server uses for its advisory lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Chips in one place on one date, and the serials of those that have one."""
+
+    place: Place
+    chips: int
+    serials: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockPool:
+    """Chips of one kind that are in service in one pool at one site."""
+
+    name: PoolName
+    chip: ChipName
+    chips: int
+    site: str
+
+
+class Ledger:
+    """Everything that happened to the chips of a company. Made by :func:`open_ledger`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.dispose()
+
+    def events(self) -> tuple[Event, ...]:
+        """Every event in the order of recording, corrections and what they correct included."""
+        with self._engine.begin() as connection:
+            return read_events(connection)
+
+    def stock_on(self, on: date) -> tuple[Holding, ...]:
+        """Where chips were at the end of a day, by all that is known today; sorted by place."""
+        return stock_on(self.events(), on)
+
+    def preview(self, rows: Sequence[Row], *, now: datetime) -> Draft:
+        """What :meth:`record` would do; nothing is written."""
+        return draft(self.events(), rows, now=now)
+
+    def record(self, rows: Sequence[Row], *, now: datetime) -> Draft:
+        """Add rows, all of them or none, after every other writer has finished.
+
+        Raises:
+            InputError: As :func:`seedcorn.stock.journal.draft`; nothing was written.
+        """
+        with _writing(self._engine) as connection:
+            drafted = draft(read_events(connection), rows, now=now)
+            write_events(connection, drafted.events)
+        return drafted
+
+
+def stock_on(events: Sequence[Event], on: date) -> tuple[Holding, ...]:
+    """Where chips were at the end of a day, by these events; sorted by place."""
+    logs: dict[ChipName, list[Event]] = {}
+    for one in sorted(live(events), key=lambda one: (one.date, one.id)):
+        if one.date <= on:
+            logs.setdefault(one.chip, []).append(one)
+    holdings = [holding for log in logs.values() for holding in _holdings(Book(log))]
+    return tuple(sorted(holdings, key=lambda holding: holding.place))
+
+
+def _holdings(book: Book) -> Iterator[Holding]:
+    serials: dict[Place, list[str]] = {}
+    for serial, place in sorted(book.serials.items()):
+        serials.setdefault(place, []).append(serial)
+    for place, chips in book.balances.items():
+        yield Holding(place=place, chips=chips, serials=tuple(serials.get(place, ())))
+
+
+def pools_on(db: str, on: date) -> tuple[StockPool, ...]:
+    """The pools of a ledger at the end of a day: what a plan may use. Failed and lent chips are not in it.
+
+    Raises:
+        InputError: There is no such ledger, nothing was in service, or a pool was not identical chips in one place.
+    """
+    with open_ledger(db) as ledger:
+        held = [h for h in ledger.stock_on(on) if h.place.state is State.IN_SERVICE]
+    pools: dict[str, Place] = {}
+    for place in (holding.place for holding in held):
+        other = pools.setdefault(place.pool, place)
+        if other != place:
+            raise InputError(
+                f"ledger {db!r}: on {on}, pool {place.pool!r} was {other.chip} at {other.site!r} and also "
+                f"{place.chip} at {place.site!r}; a pool that is planned with is identical chips in one place"
+            )
+    if not held:
+        raise InputError(f"ledger {db!r}: no chips were in service on {on}")
+    return tuple(
+        StockPool(name=PoolName(h.place.pool), chip=h.place.chip, chips=h.chips, site=h.place.site)
+        for h in held
+    )
+
+
+def open_ledger(db: str = DEFAULT, *, create: bool = False) -> Ledger:
+    """Open a ledger and bring its tables up to date.
+
+    Args:
+        db: ``default``, the path of an SQLite file, or the URL of a PostgreSQL database.
+        create: Make the SQLite file if there is none.
+
+    Raises:
+        InputError: There is no such ledger, it cannot be reached, or a newer seedcorn wrote it.
+    """
+    url = _url(db)
+    name = url.render_as_string(hide_password=True) if "://" in db else str(url.database)
+    if url.get_backend_name() == "sqlite":
+        _prepare_file(Path(str(url.database)), create=create)
+    try:
+        engine = _engine(url)
+        _migrate(engine, name)
+    except DBAPIError as error:
+        raise InputError(f"ledger {name}: {_reason(error)}") from None
+    except ImportError:
+        raise InputError(
+            f"ledger {name}: PostgreSQL needs its driver: pip install 'seedcorn[postgres]'"
+        ) from None
+    return Ledger(engine)
+
+
+def _url(db: str) -> URL:
+    if "://" not in db:
+        path = user_data_path("seedcorn") / "stock.sqlite" if db == DEFAULT else Path(db)
+        return URL.create("sqlite+pysqlite", database=str(path))
+    try:
+        url = make_url(db)
+    except ArgumentError:
+        raise InputError(f"ledger {db!r} is no URL such as postgresql://user@host/database") from None
+    if url.drivername not in ("postgresql", "postgres"):
+        raise InputError(f"ledger: {url.drivername!r} is not known; give a path or postgresql://…")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _prepare_file(path: Path, *, create: bool) -> None:
+    if path.is_file():
+        return
+    if not create:
+        raise InputError(f"there is no ledger {path} yet: 'seedcorn stock add' or 'import' makes it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"ledger {path}: {error.strerror}") from None
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": PATIENCE_S})
+
+    @event.listens_for(engine, "connect")
+    def _leave_transactions_to_us(connection: object, _: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        connection.execute("PRAGMA foreign_keys = ON")  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        is_writing = connection.get_execution_options().get("is_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that begins when every other writer has finished.
+
+    SQLite locks the file. PostgreSQL takes an advisory lock, first of all, so that what is read
+    afterwards is what every earlier writer left.
+    """
+    with engine.execution_options(is_writing=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        yield connection
+
+
+def _migrate(engine: Engine, name: str) -> None:
+    """Run the migrations that the database lacks; most often there are none, and Alembic is not loaded."""
+    with engine.begin() as connection:
+        if _revision(connection) == REVISION:
+            return
+    with _writing(engine) as connection:
+        revision = _revision(connection)
+        if revision is not None and revision > REVISION:
+            raise InputError(
+                f"ledger {name}: a newer seedcorn wrote it (revision {revision}, here {REVISION})"
+            )
+        _upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "seedcorn.stock:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _reason(error: DBAPIError) -> str:
+    """The database's own first line."""
+    return str(error.orig).strip().splitlines()[0]
