@@ -35,7 +35,7 @@ class Book:
             if known:
                 raise InputError(f"serial {known[0]!r} is in the ledger already: {self.serials[known[0]]}")
         else:
-            self._check(event.quantity, known, source)
+            self._check(event, known, source)
             self.balances[source] -= event.quantity
             self._named[source] -= len(known)
             if not self.balances[source]:
@@ -44,18 +44,22 @@ class Book:
         self._named[target] += len(event.serials)
         self.serials.update(dict.fromkeys(event.serials, target))
 
-    def _check(self, quantity: int, known: list[str], source: Place) -> None:
+    def _check(self, event: Event, known: list[str], source: Place) -> None:
         for serial in known:
             if self.serials[serial] != source:
                 raise NotInStock(
-                    f"serial {serial!r} is not {source}: it is {self.serials[serial]}", asked=1, held=0
+                    f"{event.kind}: serial {serial!r} would have to be {source} on {event.date}, but it is "
+                    f"{self.serials[serial]}",
+                    asked=1,
+                    held=0,
                 )
-        unnamed, held = quantity - len(known), self.balances[source] - self._named[source]
+        unnamed, held = event.quantity - len(known), self.balances[source] - self._named[source]
         if unnamed > held:
             named = self._named[source] - len(known)
-            hint = f" without serial numbers; {named} more have one: name them" if named else ""
+            hint = f" without a serial; {named} more have one: name them" if named else ""
             raise NotInStock(
-                f"{unnamed} x {source.chip} taken {source}, where there are {held}{hint}",
+                f"{event.kind}: {unnamed} x {event.chip} would have to be {source} on {event.date}, "
+                f"but there are {held}{hint}",
                 asked=unnamed,
                 held=held,
             )

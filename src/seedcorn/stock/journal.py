@@ -61,9 +61,10 @@ def draft(recorded: Sequence[Event], rows: Sequence[Row], *, now: datetime) -> D
         try:
             event = journal.add(row, now)
         except InputError as error:
-            raise error.at(
-                row.at("serials" if isinstance(row, Entry) and row.serials else "quantity")
-            ) from None
+            error.where = error.where or row.at(
+                "serials" if isinstance(row, Entry) and row.serials else "quantity"
+            )
+            raise
         if event is None:
             repeated += 1
         else:
@@ -128,7 +129,7 @@ class _Journal:
         log.append(event)
         if not is_last:
             log.sort(key=_order)
-            self._add_up_again(event.chip, f"recorded on {event.date}, this leaves too few for")
+            self._add_up_again(event.chip, f"{event.kind} on {event.date} leaves too few for")
         return event
 
     def _correction(self, row: Correction, now: datetime) -> Event:
