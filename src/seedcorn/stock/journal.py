@@ -32,6 +32,15 @@ class Draft:
     before: Mapping[Place, int]
     after: Mapping[Place, int]
 
+    @property
+    def changes(self) -> tuple[tuple[Place, int, int], ...]:
+        """(place, chips before, chips after) where the two differ; sorted."""
+        pairs = (
+            (place, self.before.get(place, 0), self.after.get(place, 0))
+            for place in {*self.before, *self.after}
+        )
+        return tuple(sorted(pair for pair in pairs if pair[1] != pair[2]))
+
 
 def live(events: Iterable[Event]) -> list[Event]:
     """Events that count: neither corrections nor what they correct."""
@@ -87,6 +96,7 @@ class _Journal:
         self._books = {chip: Book(log) for chip, log in self._logs.items()}
 
     def balances(self) -> Mapping[Place, int]:
+        """Chips in each place by all events so far."""
         return {place: chips for book in self._books.values() for place, chips in book.balances.items()}
 
     def add(self, row: Row, now: datetime) -> Event | None:
@@ -233,7 +243,7 @@ def _keyed(rows: Iterable[Row]) -> Iterable[Row]:
             continue
         said = {f.name: str(getattr(row, f.name)) for f in fields(row) if f.name != "where"}
         text = json.dumps({name: value for name, value in said.items() if value not in ("", "None", "()")})
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         seen[digest] += 1
         yield replace(row, key=f"{digest}-{seen[digest]}")
 
@@ -289,8 +299,8 @@ def _miscounted(entry: Entry) -> Iterator[tuple[str, str]]:
     for serial, times in Counter(entry.serials).items():
         if times > 1:
             yield "serials", f"serial {serial!r} is given {times} times"
-        if not serial or not serial.isprintable():
-            yield "serials", f"{serial!r} is no serial"
+        if not serial.isprintable() or not re.fullmatch(r"[^\s,;]+", serial):
+            yield "serials", f"{serial!r} is no serial: it may hold no space, comma or semicolon"
 
 
 def _mispriced(entry: Entry) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Self
@@ -11,11 +10,10 @@ from platformdirs import user_data_path
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from seedcorn.domain.hardware import ChipName, PoolName
 from seedcorn.errors import InputError
-from seedcorn.stock.book import Book
-from seedcorn.stock.event import Event, Place, State
-from seedcorn.stock.journal import Draft, Row, draft, live
+from seedcorn.stock.event import Event
+from seedcorn.stock.holdings import Holding, StockPool, pools_of, stock_on
+from seedcorn.stock.journal import Draft, Row, draft
 from seedcorn.stock.tables import read_events, write_events
 
 DEFAULT = "default"
@@ -29,25 +27,6 @@ PATIENCE_S = 60
 
 LOCK = 0x5EEDC0
 """Any number that no other program on the server uses for its advisory lock."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """Chips in one place on one date, and the serials of those that have one."""
-
-    place: Place
-    chips: int
-    serials: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StockPool:
-    """Chips of one kind that are in service in one pool at one site."""
-
-    name: PoolName
-    chip: ChipName
-    chips: int
-    site: str
 
 
 class Ledger:
@@ -87,46 +66,17 @@ class Ledger:
         return drafted
 
 
-def stock_on(events: Sequence[Event], on: date) -> tuple[Holding, ...]:
-    """Where chips were at the end of a day, by these events; sorted by place."""
-    logs: dict[ChipName, list[Event]] = {}
-    for one in sorted(live(events), key=lambda one: (one.date, one.id)):
-        if one.date <= on:
-            logs.setdefault(one.chip, []).append(one)
-    holdings = [holding for log in logs.values() for holding in _holdings(Book(log))]
-    return tuple(sorted(holdings, key=lambda holding: holding.place))
-
-
-def _holdings(book: Book) -> Iterator[Holding]:
-    serials: dict[Place, list[str]] = {}
-    for serial, place in sorted(book.serials.items()):
-        serials.setdefault(place, []).append(serial)
-    for place, chips in book.balances.items():
-        yield Holding(place=place, chips=chips, serials=tuple(serials.get(place, ())))
-
-
 def pools_on(db: str, on: date) -> tuple[StockPool, ...]:
-    """The pools of a ledger at the end of a day: what a plan may use. Failed and lent chips are not in it.
+    """The pools of a ledger at the end of a day: what a plan may use. Failed and lent chips are not in them.
 
     Raises:
         InputError: There is no such ledger, nothing was in service, or a pool was not identical chips in one place.
     """
     with open_ledger(db) as ledger:
-        held = [h for h in ledger.stock_on(on) if h.place.state is State.IN_SERVICE]
-    pools: dict[str, Place] = {}
-    for place in (holding.place for holding in held):
-        other = pools.setdefault(place.pool, place)
-        if other != place:
-            raise InputError(
-                f"ledger {db!r}: on {on}, pool {place.pool!r} was {other.chip} at {other.site!r} and also "
-                f"{place.chip} at {place.site!r}; a pool that is planned with is identical chips in one place"
-            )
-    if not held:
-        raise InputError(f"ledger {db!r}: no chips were in service on {on}")
-    return tuple(
-        StockPool(name=PoolName(h.place.pool), chip=h.place.chip, chips=h.chips, site=h.place.site)
-        for h in held
-    )
+        try:
+            return pools_of(ledger.stock_on(on))
+        except InputError as error:
+            raise InputError(f"ledger {db!r} on {on}: {error.message}") from None
 
 
 def open_ledger(db: str = DEFAULT, *, create: bool = False) -> Ledger:
