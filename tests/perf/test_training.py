@@ -18,7 +18,7 @@ from seedcorn.perf.training import (
     effectiveness_share,
     gang_options,
     mixed_gang_rate,
-    relative_speed,
+    speed_per_chip,
     training_rate,
 )
 from seedcorn.perf.training.effectiveness import CHECKPOINT_STALL_S, CHIP_MTBF_S
@@ -278,18 +278,17 @@ def test_bounds_that_leave_no_whole_node_are_refused():
 
 def test_a_chip_is_worth_what_it_trains():
     job = a_job(70e9, tokens=15e12, sequence_length=8192)
-    h800 = a_pool("nvidia-h800-sxm")
+    on_h800 = speed_per_chip(job, a_pool("nvidia-h800-sxm"))
     peak_share = 148 / 989.5  # of the H20: compute-bound work keeps to it, its power and bandwidth help
 
-    assert relative_speed(job, h800, h800) == 1
-    assert peak_share < relative_speed(job, a_pool("nvidia-h20-96gb"), h800) < 2 * peak_share
-    assert relative_speed(job, a_pool("nvidia-a10", 2048, 1, 3.125e9), h800) < 125 / 989.5 * 1.5
+    assert peak_share < speed_per_chip(job, a_pool("nvidia-h20-96gb")) / on_h800 < 2 * peak_share
+    assert speed_per_chip(job, a_pool("nvidia-a10", 2048, 1, 3.125e9)) / on_h800 < 125 / 989.5 * 1.5
 
 
 def test_chips_without_the_format_are_worth_nothing_and_say_so():
     v100 = a_pool("nvidia-v100-sxm2-32gb", network_bytes_per_s=12.5e9)
 
-    assert relative_speed(a_job(), v100, a_pool()) == 0
+    assert speed_per_chip(a_job(), v100) == 0
     with pytest.raises(Unsupported, match="fp16"):
         best_training(a_job(), v100, 64)
     with pytest.raises(Unsupported):

@@ -1,13 +1,13 @@
 """What a chip-hour is worth: the reference pool, and the price of a chip that nobody uses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import TrainingJob
 from seedcorn.errors import Infeasible, UnknownFact
-from seedcorn.perf.training import relative_speed
+from seedcorn.perf.training import speed_per_chip
 
 REFERENCE_JOB = TrainingJob(name="a dense 70 B model", params=70e9, active_params=70e9)
 """What free chips are valued by where the scenario trains nothing: the usual size of a dense flagship
@@ -24,7 +24,7 @@ class Numeraire:
 
     Attributes:
         speeds: Training speed of one chip of each pool against one of the reference pool; 0 where
-            training does not run.
+            training does not run; a ratio of peaks where it is unknown.
         prices: What one free chip-hour of each pool is worth.
         warnings: What could not be valued, and what was done instead.
     """
@@ -39,44 +39,57 @@ def numeraire(scenario: Scenario) -> Numeraire:
     """The reference pool (the scenario's, else the one whose chip trains fastest) and every pool's price.
 
     A free chip is worth ``idle_value`` of what it could train, plus :data:`FEWER_CHIPS` of its peak; a
-    pool's own ``price`` goes before.
+    pool's own ``price`` goes before. Where nobody can say how fast a chip trains, its arithmetic peak
+    stands in, and a warning says so.
 
     Raises:
-        Infeasible: No pool can train, or the named reference cannot.
+        Infeasible: The scenario's own reference does not train its first job.
     """
     job = scenario.jobs[0] if scenario.jobs else REFERENCE_JOB
-    reference = _reference(scenario, job)
-    speeds: dict[PoolName, float] = {}
-    warnings: list[str] = []
-    for pool in scenario.pools:
-        try:
-            speeds[pool.name] = relative_speed(job, pool, reference)
-        except UnknownFact as error:
-            speeds[pool.name] = 0.0
-            warnings.append(
-                f"pool {pool.name!r}: what its chips could train is unknown ({error.message}); free ones are taken "
-                "as worth nothing to training: set the pool's 'price' to say otherwise"
-            )
+    known, unknown = _speeds(scenario.pools, job)
+    reference = _reference(scenario, known)
+    on_reference = known.get(reference.name, 0.0)
+    if scenario.reference is not None and known and on_reference == 0:
+        raise Infeasible(
+            f"fleet.reference {reference.name!r} does not train {job.name!r}: name one of "
+            f"{', '.join(name for name, speed in known.items() if speed > 0)}, or none"
+        )
+    speeds = {
+        pool.name: known[pool.name] / on_reference
+        if on_reference > 0 and pool.name in known
+        else _peak_ratio(pool, reference)
+        for pool in scenario.pools
+    }
     prices = {pool.name: _price(pool, speeds[pool.name], reference, scenario) for pool in scenario.pools}
-    return Numeraire(reference=reference, speeds=speeds, prices=prices, warnings=tuple(warnings))
+    warnings = tuple(
+        f"pool {pool.name!r}: how fast its chips train is unknown ({unknown[pool.name]}); free ones are valued by their "
+        "arithmetic peak instead; set the pool's 'price' to say otherwise"
+        for pool in scenario.pools
+        if pool.name in unknown and pool.price is None
+    )
+    return Numeraire(reference=reference, speeds=speeds, prices=prices, warnings=warnings)
 
 
-def _reference(scenario: Scenario, job: TrainingJob) -> Pool:
+def _speeds(pools: Iterable[Pool], job: TrainingJob) -> tuple[dict[PoolName, float], dict[PoolName, str]]:
+    """Tokens/s of one chip of each pool (0: does not train), and why that is unknown of the others."""
+    known: dict[PoolName, float] = {}
+    unknown: dict[PoolName, str] = {}
+    for pool in pools:
+        try:
+            known[pool.name] = speed_per_chip(job, pool)
+        except UnknownFact as error:
+            unknown[pool.name] = error.message
+    return known, unknown
+
+
+def _reference(scenario: Scenario, known: Mapping[PoolName, float]) -> Pool:
+    """The scenario's own; else the pool whose chip trains fastest; else the one of the highest peak."""
     if scenario.reference is not None:
         return scenario.pool(scenario.reference)
-    fastest: Pool | None = None
-    for pool in scenario.pools:
-        try:
-            if relative_speed(job, pool, fastest or pool) > (fastest is not None):
-                fastest = pool
-        except Infeasible:  # trains nothing, or nobody knows: no yardstick
-            continue
-    if fastest is None:
-        raise Infeasible(
-            f"no pool of {scenario.name!r} can train {job.name!r}, so there is nothing to keep chips for: "
-            "add a pool of chips with bf16 arithmetic and a 'network', or name one as fleet.reference"
-        )
-    return fastest
+    fastest = max(scenario.pools, key=lambda pool: known.get(pool.name, 0.0))
+    if known.get(fastest.name, 0.0) > 0:
+        return fastest
+    return max(scenario.pools, key=lambda pool: _peak_flop_per_s(pool) or 0.0)
 
 
 def _price(pool: Pool, speed: float, reference: Pool, scenario: Scenario) -> float:
@@ -87,8 +100,9 @@ def _price(pool: Pool, speed: float, reference: Pool, scenario: Scenario) -> flo
 
 def _peak_ratio(pool: Pool, reference: Pool) -> float:
     """Sixteen-bit peak against the reference's; 1 where either is unpublished."""
-    peaks = [
-        chip.peak_flop_per_s(Dtype.BF16) or chip.peak_flop_per_s(Dtype.FP16)
-        for chip in (pool.chip, reference.chip)
-    ]
-    return peaks[0] / peaks[1] if peaks[0] and peaks[1] else 1.0
+    ours, theirs = _peak_flop_per_s(pool), _peak_flop_per_s(reference)
+    return ours / theirs if ours and theirs else 1.0
+
+
+def _peak_flop_per_s(pool: Pool) -> float | None:
+    return pool.chip.peak_flop_per_s(Dtype.BF16) or pool.chip.peak_flop_per_s(Dtype.FP16)

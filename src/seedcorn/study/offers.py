@@ -11,8 +11,9 @@ from seedcorn.domain.offer import Candidate, Offer, Parallelism, Predicted, Refu
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import EngineSettings, Service, Trace
 from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, TooLong, UnknownFact
-from seedcorn.perf import StepModel, candidates, step_model
+from seedcorn.perf import StepModel, candidates
 from seedcorn.replay import capacity, scaled
+from seedcorn.study.evidence import best_step_model
 from seedcorn.wire.scenario import objective_from
 
 Progress = Callable[[str, int, int], None]
@@ -70,18 +71,19 @@ def pools_of(service: Service, scenario: Scenario) -> tuple[Pool, ...]:
 
 
 def cautious_step_model(candidate: Candidate, scenario: Scenario) -> StepModel:
-    """The candidate's step model at the planning confidence: an uncertain chip gets honest headroom.
+    """The candidate's step model of the best grade, at the planning confidence: an uncertain chip gets honest headroom.
 
     Step times are log-normal about the prediction, so the quantile q slows every step by exp(z_q σ).
     """
     pool = scenario.pool(candidate.pool)
-    predicted = step_model(
+    predicted = best_step_model(
         scenario.service(candidate.service).model,
         pool.chip,
         dtype=candidate.dtype,
         parallelism=candidate.parallelism,
         engine=candidate.engine,
         chips_per_node=pool.chips_per_node,
+        measurements=scenario.measurements,
     )
     z = NormalDist().inv_cdf(scenario.planning.confidence)
     return predicted.slowed(math.exp(z * predicted.log_sigma))

@@ -1,7 +1,7 @@
 """Predictions: what users ask before they plan. One question in, one answer with its interval out."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from statistics import NormalDist
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Chip, Dtype, Pool, PoolName
+from seedcorn.domain.measurement import Measurement
 from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.outcome import Latency, Outcome
@@ -22,9 +23,10 @@ from seedcorn.domain.prediction import (
 )
 from seedcorn.domain.workload import EngineSettings, Router, Statistic, Trace, TrainingJob
 from seedcorn.errors import Infeasible
-from seedcorn.perf import StepModel, active_params, candidates, step_model, total_params
+from seedcorn.perf import Spread, StepModel, active_params, candidates, total_params
 from seedcorn.perf.training import TrainingRate, best_training
 from seedcorn.replay import closed_loop, replay
+from seedcorn.study.evidence import best_step_model
 from seedcorn.study.resolve import published_dtype
 from seedcorn.study.single import CHIPS_PER_NODE
 from seedcorn.units import format_bytes_per_s
@@ -87,8 +89,12 @@ class TrainingQuestion:
         assert (self.model is None) != (self.params is None)
 
 
-def predict_serving(question: ServingQuestion) -> ServingPrediction:
+def predict_serving(question: ServingQuestion, measurements: Sequence[Measurement] = ()) -> ServingPrediction:
     """Latencies and throughput, by replay, with intervals from the step model's uncertainty.
+
+    Args:
+        question: What is asked.
+        measurements: Evidence, which replaces the prediction of a step where it speaks of exactly this.
 
     Raises:
         InputError: A name is unknown.
@@ -96,38 +102,31 @@ def predict_serving(question: ServingQuestion) -> ServingPrediction:
             chips do not keep up with the rate.
     """
     model, chip = find_model(question.model).model, find_chip(question.chip).chip
-    defaults: dict[str, str] = {}
-    dtype = question.dtype or published_dtype(model)
-    if question.dtype is None:
-        defaults["dtype"] = f"{dtype} (as published)"
-    parallelism = _parallelism(model, chip, dtype, question.engine, question.tp)
-    if question.tp is None:
-        defaults["tp"] = f"{parallelism.tp} (the least that fits)"
+    spread = _spread(model, chip, question)
+    parallelism = spread.parallelism
     replicas = _replicas(question, parallelism)
-    if question.chips is None:
-        defaults["chips"] = f"{parallelism.chips} (one replica)"
-    defaults["engine"] = _engine_text(question.engine)
 
-    def maker(chip: Chip) -> StepModel:
-        return step_model(
+    def step_model_of(chip: Chip, measurements: Sequence[Measurement] = ()) -> StepModel:
+        return best_step_model(
             model,
             chip,
-            dtype=dtype,
+            dtype=spread.dtype,
             parallelism=parallelism,
             engine=question.engine,
             chips_per_node=max(CHIPS_PER_NODE, parallelism.tp),
+            measurements=measurements,
         )
 
-    predicted = maker(chip)
+    predicted = step_model_of(chip, measurements)
     load, replayed = _sample(question.load, replicas)
     found = _found(predicted, question.engine, load, replayed)
-    shares = _shares(predicted, maker, chip, load, _decoding(found.likely, replayed))
+    shares = _shares(step_model_of, chip, load, _decoding(found.likely, replayed))
     return ServingPrediction(
         model=model.name,
         chip=chip.name,
         chips=replicas * parallelism.chips,
         replicas=replicas,
-        dtype=dtype,
+        dtype=spread.dtype,
         parallelism=parallelism,
         engine=question.engine,
         load=question.load,
@@ -139,7 +138,7 @@ def predict_serving(question: ServingQuestion) -> ServingPrediction:
         evidence=predicted.evidence,
         binds="memory" if found.likely.preemptions else max(shares, key=lambda name: shares[name]),
         shares=shares,
-        defaults=defaults,
+        defaults=_defaults(question, spread),
     )
 
 
@@ -234,7 +233,10 @@ def _stretched(outcome: Outcome, factor: float) -> Outcome:
         duration_s=factor * outcome.duration_s,
         input_tokens_per_s=outcome.input_tokens_per_s / factor,
         output_tokens_per_s=outcome.output_tokens_per_s / factor,
-        **{name: latency(getattr(outcome, name)) for name in ("ttft", "tpot", "itl", "e2e")},
+        ttft=latency(outcome.ttft),
+        tpot=latency(outcome.tpot),
+        itl=latency(outcome.itl),
+        e2e=latency(outcome.e2e),
     )
 
 
@@ -303,16 +305,17 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
 
 
 def _shares(
-    model: StepModel, maker: Callable[[Chip], StepModel], chip: Chip, load: Load, sequences: float
+    step_model_of: Callable[[Chip], StepModel], chip: Chip, load: Load, sequences: float
 ) -> dict[str, float]:
     """Where a request's time goes: twice what a chip with twice of a resource would save.
 
     Exact where times add up; where two resources overlap (a rounded roofline), each gets its part of
-    the corner. What no resource saves is the host's: launches, scheduling, latencies of links.
+    the corner. What no resource saves is the host's: launches, scheduling, latencies of links. All of it
+    as predicted: a measurement says how long a step takes, not why.
     """
-    base_s = _cycle_s(model, load, sequences)
+    base_s = _cycle_s(step_model_of(chip), load, sequences)
     shares = {
-        name: 2 * (1 - _cycle_s(maker(_doubled(chip, facts)), load, sequences) / base_s)
+        name: 2 * (1 - _cycle_s(step_model_of(_doubled(chip, facts)), load, sequences) / base_s)
         for name, facts in _RESOURCES.items()
     }
     return {**shares, "host": max(1 - sum(shares.values()), 0.0)}
@@ -336,17 +339,32 @@ def _cycle_s(model: StepModel, load: Load, sequences: float) -> float:
     return load.output_tokens * decode_s + batch * (prompt_s - decode_s)
 
 
-def _parallelism(
-    model: ModelSpec, chip: Chip, dtype: Dtype, engine: EngineSettings, tp: int | None
-) -> Parallelism:
-    """The asked tensor parallelism with experts spread as offers spread them, or the least that fits."""
-    spreads, refused = candidates(model, chip, dtypes=(dtype,), engine=engine, chips_per_node=CHIPS_PER_NODE)
-    if tp is not None:
-        fitting = (s.parallelism for s in spreads if s.parallelism.tp == tp and s.parallelism.pp == 1)
-        return next(fitting, Parallelism(tp=tp))
+def _spread(model: ModelSpec, chip: Chip, question: ServingQuestion) -> Spread:
+    """The asked tensor parallelism, with experts and formats as offers choose them; or the least that fits."""
+    dtype = question.dtype or published_dtype(model)
+    spreads, refused = candidates(
+        model, chip, dtypes=(dtype,), engine=question.engine, chips_per_node=CHIPS_PER_NODE
+    )
+    if question.tp is not None:
+        alike = (s for s in spreads if s.parallelism.tp == question.tp and s.parallelism.pp == 1)
+        return next(alike, Spread(dtype=dtype, parallelism=Parallelism(tp=question.tp)))
     if not spreads:
         raise refused[0].error
-    return spreads[0].parallelism
+    return spreads[0]
+
+
+def _defaults(question: ServingQuestion, spread: Spread) -> dict[str, str]:
+    """What was not asked, and what it was taken to be."""
+    engine = question.engine
+    filled = {
+        "dtype": f"{spread.dtype} (as published)" if question.dtype is None else None,
+        "tp": f"{spread.parallelism.tp} (the least that fits)" if question.tp is None else None,
+        "chips": f"{spread.parallelism.chips} (one replica)" if question.chips is None else None,
+        "engine": f"{engine.engine}, max_num_seqs {engine.max_num_seqs:,}, "
+        f"max_num_batched_tokens {engine.max_num_batched_tokens:,}, "
+        f"gpu_memory_utilization {engine.gpu_memory_utilization:g}",
+    }
+    return {name: text for name, text in filled.items() if text is not None}
 
 
 def _replicas(question: ServingQuestion, parallelism: Parallelism) -> int:
@@ -359,14 +377,6 @@ def _replicas(question: ServingQuestion, parallelism: Parallelism) -> int:
             f"question gives {question.chips}; give {parallelism.chips} chips or more"
         )
     return question.chips // parallelism.chips
-
-
-def _engine_text(engine: EngineSettings) -> str:
-    return (
-        f"{engine.engine}, max_num_seqs {engine.max_num_seqs:,}, "
-        f"max_num_batched_tokens {engine.max_num_batched_tokens:,}, "
-        f"gpu_memory_utilization {engine.gpu_memory_utilization:g}"
-    )
 
 
 def predict_training(question: TrainingQuestion) -> TrainingPrediction:

@@ -1,19 +1,20 @@
 """From a scenario document to the values its names stand for: chips, models, traces."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
+from seedcorn.domain.measurement import Measurement
 from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.scenario import Planning, Scenario
 from seedcorn.domain.workload import EngineSettings, Service, Trace, TrainingJob
 from seedcorn.errors import InputError, SeedcornError
 from seedcorn.perf import active_params, total_params
 from seedcorn.replay import read_trace
-from seedcorn.wire import Located, ScenarioDocument
+from seedcorn.wire import Located, ScenarioDocument, evidence_json
 from seedcorn.wire.scenario import EngineDocument, PoolDocument, ServiceDocument, TrainingDocument
 
 PREFILL_CHUNKS = (2048, 8192)
@@ -31,8 +32,12 @@ PUBLISHED_DTYPES = {
 """Formats that ``config.json`` files name, of which seedcorn serves those."""
 
 
-def resolve(located: Located[ScenarioDocument]) -> Scenario:
+def resolve(located: Located[ScenarioDocument], measurements: Sequence[Measurement] = ()) -> Scenario:
     """The scenario with every name looked up.
+
+    Args:
+        located: The document.
+        measurements: All evidence there is; what speaks of the scenario's models and chips is used.
 
     Raises:
         InputError: A name is unknown or a trace unreadable; placed at its line in the document.
@@ -52,6 +57,7 @@ def resolve(located: Located[ScenarioDocument]) -> Scenario:
         planning=_planning(document),
         reference=None if document.fleet.reference is None else PoolName(document.fleet.reference),
     )
+    scenario = replace(scenario, measurements=_relevant(measurements, scenario))
     return replace(scenario, inputs_hash=_inputs_hash(located, scenario))
 
 
@@ -158,6 +164,12 @@ def _planning(document: ScenarioDocument) -> Planning:
     )
 
 
+def _relevant(measurements: Sequence[Measurement], scenario: Scenario) -> tuple[Measurement, ...]:
+    models = {service.model.name for service in scenario.services}
+    chips = {pool.chip.name for pool in scenario.pools}
+    return tuple(m for m in measurements if m.key.model in models and m.key.chip in chips)
+
+
 def _inputs_hash(located: Located[ScenarioDocument], scenario: Scenario) -> str:
     """SHA-256 over the document and all that it resolved to, traces by content."""
     digest = hashlib.sha256(located.sha256.encode())
@@ -169,4 +181,6 @@ def _inputs_hash(located: Located[ScenarioDocument], scenario: Scenario) -> str:
             digest.update(values.tobytes())
     for job in scenario.jobs:
         digest.update(repr(job).encode())
+    for measurement in scenario.measurements:
+        digest.update(evidence_json(measurement))
     return digest.hexdigest()

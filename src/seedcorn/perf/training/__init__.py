@@ -8,7 +8,6 @@ from seedcorn.perf.training.search import (
     GangOption,
     best_training,
     gang_options,
-    relative_speed,
     speed_per_chip,
 )
 
@@ -24,7 +23,6 @@ __all__ = [
     "effectiveness_share",
     "gang_options",
     "mixed_gang_rate",
-    "relative_speed",
     "speed_per_chip",
     "training_rate",
 ]

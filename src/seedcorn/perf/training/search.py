@@ -86,21 +86,6 @@ def gang_options(job: TrainingJob, pool: Pool) -> tuple[GangOption, ...]:
     return tuple(options)
 
 
-def relative_speed(job: TrainingJob, pool: Pool, reference: Pool) -> float:
-    """``speed_per_chip`` of ``pool`` over that of ``reference``; 0 where ``job`` does not run.
-
-    Raises:
-        Infeasible: The job does not run on the reference itself.
-        UnknownFact: Either lacks a fact.
-    """
-    theirs = speed_per_chip(job, reference)
-    if theirs == 0:
-        raise Infeasible(
-            f"job {job.name!r} does not train on reference pool {reference.name}: name another reference"
-        )
-    return speed_per_chip(job, pool) / theirs
-
-
 def speed_per_chip(job: TrainingJob, pool: Pool) -> float:
     """Tokens/s of one chip of ``pool`` at moderate scale; 0 where ``job`` does not run.
 
