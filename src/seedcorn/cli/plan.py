@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import print_page, progress_shown, warn
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seedcorn.domain.measurement import Measurement
     from seedcorn.domain.plan import Plan
     from seedcorn.wire import Located, ScenarioDocument
 
@@ -34,6 +38,7 @@ def register(app: typer.Typer) -> None:
 def plan(
     scenario: Annotated[Path, typer.Argument(help="A scenario.yaml.")],
     out: Out = None,
+    store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan: which services leave the scarce chips, where they go, what that frees; proved by replay.
@@ -42,7 +47,7 @@ def plan(
     """
     from seedcorn.wire import read_scenario
 
-    _planned(read_scenario(scenario), out, as_json)
+    _planned(read_scenario(scenario), out, as_json, kept_measurements(store))
 
 
 def demo(out: Out = None, as_json: AsJson = False) -> None:
@@ -75,7 +80,12 @@ def explain(
     raise UnknownName("service", service, [s.service for s in found.services], where=str(plan))
 
 
-def _planned(located: "Located[ScenarioDocument]", out: Path | None, as_json: bool) -> None:
+def _planned(
+    located: "Located[ScenarioDocument]",
+    out: Path | None,
+    as_json: bool,
+    measurements: "Sequence[Measurement]" = (),
+) -> None:
     """Plan, write, print; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import plan_page
     from seedcorn.study import plan_scenario, resolve
@@ -86,7 +96,7 @@ def _planned(located: "Located[ScenarioDocument]", out: Path | None, as_json: bo
     for path, what in located.document.warnings():
         warn(f"{path}: {what}")
     with progress_shown() as progress:
-        made = plan_scenario(resolve(located), progress)
+        made = plan_scenario(resolve(located, measurements), progress)
     made = replace(made, defaults=located.document.defaults_used())
     if out is not None:
         write_text_atomically(out, plan_json(made, located, folder=out.parent))
@@ -125,12 +135,13 @@ def replay(
         Router, typer.Option(help="How requests are spread over replicas.")
     ] = Router.ROUND_ROBIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the rate scaling.")] = 0,
+    store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a whole plan (exits 1 when an SLO is missed), or one trace on one kind of replica."""
     single = {"--trace": trace, "--model": model, "--chip": chip}
     if plan is not None:
-        _replay_plan(plan, as_json)
+        _replay_plan(plan, store, as_json)
         return
     missing = [name for name, value in single.items() if value is None]
     if missing:
@@ -154,16 +165,16 @@ def replay(
     )
 
 
-def _replay_plan(path: Path, as_json: bool) -> None:
+def _replay_plan(path: Path, store: Path | None, as_json: bool) -> None:
     """Replay every service of a plan; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import replayed_page
     from seedcorn.study import replay_plan, resolve
     from seedcorn.wire import outcome_json, read_plan
 
     file = read_plan(path)
-    scenario = resolve(file.scenario)
+    scenario = resolve(file.scenario, kept_measurements(store))
     if scenario.inputs_hash != file.plan.inputs_hash:
-        warn(f"{path}: a chip, model or trace that the scenario names is not what the plan was made from")
+        warn(f"{path}: a chip, model, trace or measurement is not what the plan was made from")
     with progress_shown() as progress:
         replayed = replay_plan(file.plan, scenario, progress)
     if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import print_page, progress_shown, warn
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.prediction import Load
@@ -66,6 +67,7 @@ def serve(
     output_tokens: Annotated[Text, typer.Option("--output", help="Output tokens of a request.")] = None,
     concurrency: Annotated[Text, typer.Option(help="Clients, each with one request under way.")] = None,
     rate: Annotated[Text, typer.Option(help="Requests per second, Poisson, instead of clients.")] = None,
+    store: Store = None,
     table: Csv = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -93,15 +95,17 @@ def serve(
     from seedcorn.wire import prediction_json
     from seedcorn.wire.prediction import SERVING_COLUMNS, serving_cells
 
+    measurements = kept_measurements(store)
+
     def one(options: Options) -> None:
-        prediction = predict_serving(serving_question(options))
+        prediction = predict_serving(serving_question(options), measurements)
         if as_json:
             typer.echo(prediction_json(prediction), nl=False)
         else:
             print_page(serving_page(prediction))
 
     def cells(options: Options) -> Mapping[str, str]:
-        return serving_cells(predict_serving(serving_question(options)))
+        return serving_cells(predict_serving(serving_question(options), measurements))
 
     _answer(table, given, one, cells, SERVING_COLUMNS, out, as_json)
 

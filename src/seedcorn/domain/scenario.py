@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from seedcorn.domain.hardware import Pool, PoolName
+from seedcorn.domain.measurement import Measurement
 from seedcorn.domain.workload import Service, TrainingJob
 
 
@@ -34,6 +35,7 @@ class Scenario:
     Attributes:
         reference: Pool whose chip-hour is the numéraire; ``None``: the study picks the pool whose
             chip trains fastest.
+        measurements: Evidence of these models on these chips; it replaces predictions.
         inputs_hash: SHA-256 over the document and everything that its names resolved to.
     """
 
@@ -43,6 +45,7 @@ class Scenario:
     jobs: tuple[TrainingJob, ...] = ()
     planning: Planning = field(default_factory=Planning)
     reference: PoolName | None = None
+    measurements: tuple[Measurement, ...] = ()
     inputs_hash: str = ""
 
     def pool(self, name: PoolName) -> Pool:

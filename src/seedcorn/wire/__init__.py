@@ -2,6 +2,7 @@
 
 from seedcorn.wire._reading import Located, read_document
 from seedcorn.wire._writing import json_bytes, write_text_atomically
+from seedcorn.wire.evidence import evidence_from, evidence_json
 from seedcorn.wire.outcome import outcome_json
 from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, write_plan
 from seedcorn.wire.prediction import prediction_json
@@ -12,6 +13,8 @@ __all__ = [
     "Located",
     "PlanFile",
     "ScenarioDocument",
+    "evidence_from",
+    "evidence_json",
     "json_bytes",
     "outcome_json",
     "plan_json",

@@ -1,0 +1,1 @@
+"""Readers, one per tool: each knows its report when it sees it, and reads it strictly."""
