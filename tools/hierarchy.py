@@ -2,10 +2,9 @@
 
 Every coefficient is a global mean plus deviations of the chip's vendor (its software) and family, in
 logarithms, all held by Gaussian priors, so that a family without data is its vendor's mean, and a vendor
-without data the mean of all. Engines other than recent vLLM multiply
-arithmetic, host work and attention by factors of their own, and every version by smaller ones; these
-nuisances are shrunk to 1 where nothing speaks for them. The loss is Huber's on
-ln(predicted / observed), by Levenberg–Marquardt.
+without data the mean of all. An engine multiplies arithmetic, host work, attention and request work by
+factors of its own, and every version of it by smaller ones, shrunk to 1 where nothing speaks for them. The
+loss is Huber's on ln(predicted / observed), by Levenberg–Marquardt.
 """
 
 from collections import Counter, defaultdict
@@ -111,7 +110,7 @@ class Hierarchy:
             for family in sorted({chip.family for chip in fitted}):
                 add("family", family, coefficient, prior.family_sigma)
         for offset in OFFSETS:
-            for engine in sorted({case.engine for case in cases} - {"vllm"}):
+            for engine in sorted({case.engine for case in cases}):
                 add("engine", engine, offset, ENGINE_SIGMA[offset])
             for version in sorted({case.version for case in cases}):
                 add("version", version, offset, VERSION_SIGMA[offset])
@@ -122,8 +121,10 @@ class Hierarchy:
         index = self.at.get((level, owner, name))
         return 0.0 if index is None else float(x[index])
 
-    def curve(self, x: Vector, vendor: str, family: str, case: Case | None = None) -> Efficiency:
-        """The curve of a family (or of none, its vendor's), under the engine and version of a case."""
+    def curve(
+        self, x: Vector, vendor: str, family: str, *, engine: str = "", version: str = ""
+    ) -> Efficiency:
+        """The curve of a family (or of none: its vendor's), under an engine and a version (or their mean)."""
         values = {
             name: prior.mean
             * np.exp(
@@ -133,13 +134,10 @@ class Hierarchy:
             )
             for name, prior in COEFFICIENTS.items()
         }
-        if case is not None:
-            for offset, scaled in OFFSETS.items():
-                slower = np.exp(
-                    self.get(x, "engine", case.engine, offset) + self.get(x, "version", case.version, offset)
-                )
-                for name in scaled:
-                    values[name] *= slower if name.endswith("_s") else 1.0 / slower
+        for offset, scaled in OFFSETS.items():
+            slower = np.exp(self.get(x, "engine", engine, offset) + self.get(x, "version", version, offset))
+            for name in scaled:
+                values[name] *= slower if name.endswith("_s") else 1.0 / slower
         values = {name: float(value) for name, value in values.items()}
         return Efficiency(**values, log_sigma=0.0, evidence=Evidence.CALIBRATED)
 
@@ -201,7 +199,12 @@ class Fit:
 
     def curve(self, case: Case) -> Efficiency:
         """What the fitted model takes for a case, its own or another."""
-        return self.hierarchy.curve(self.x, case.chip.vendor, case.chip.family, case)
+        return self._curve(self.x, case)
+
+    def _curve(self, x: Vector, case: Case) -> Efficiency:
+        return self.hierarchy.curve(
+            x, case.chip.vendor, case.chip.family, engine=case.engine, version=case.version
+        )
 
     def run(self, iterations: int = 15) -> "Fit":
         """Levenberg–Marquardt until the loss falls by less than a thousandth."""
@@ -245,7 +248,7 @@ class Fit:
         for case, cache_tokens, weight in zip(self.cases, self.cache_tokens, self.weights, strict=True):
             key = _replica(case)
             if key not in steps:
-                curve = self.hierarchy.curve(x, case.chip.vendor, case.chip.family, case)
+                curve = self._curve(x, case)
                 steps[key] = _step_model(case, curve, cache_tokens)
                 request_s[key] = curve.request_s
             said = predicted(case, steps[key], request_s[key])

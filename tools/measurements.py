@@ -146,6 +146,8 @@ def vetted() -> tuple[list[Case], Counter[str]]:
 def _case(row: dict[str, str]) -> Case:
     if row["quality"] == "D":
         raise Unusable("quality D")
+    if "+spec" in row["engine"]:
+        raise Unusable("speculative decoding")
     if row["quality"] == "A-disagg":
         raise Unusable("prefill and decode on different chips")
     if not (row["n_chips"] and row["input_len"] and row["output_len"]):
@@ -181,6 +183,8 @@ def _model(name: str) -> ModelSpec:
 def _dtype(row: dict[str, str], chip: Chip) -> Dtype:
     """Format of the weights. A checkpoint's own format is 16-bit unless its name or maker says fp8."""
     stated = row["dtype"].split("/")[0] or "as-checkpoint"
+    if stated == "as-checkpoint" and re.search(r"kimi-k2\.\d", row["model"], re.IGNORECASE):
+        stated = "int4"  # as Moonshot publishes it: weights alone
     if stated == "as-checkpoint":
         is_fp8 = re.search(r"fp8|deepseek-(v3|r1)|kimi-k2-", row["model"], re.IGNORECASE)
         stated = "fp8" if is_fp8 else "bf16"
