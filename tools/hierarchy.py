@@ -36,7 +36,7 @@ class Prior:
     Attributes:
         mean: Its global value.
         sigma: Of the global value's logarithm.
-        family_sigma: Of a vendor's deviation from it, and of a family's from its vendor.
+        family_sigma: Of a family's deviation from its vendor.
     """
 
     mean: float
@@ -64,6 +64,9 @@ COEFFICIENTS = {
 multiplications 60-70 % of the peak, a captured kernel follows its predecessor after 1-2 µs and a layer
 has about ten."""
 
+VENDOR_SIGMA = 1.5
+"""A vendor's deviation over a family's: kernels and drivers are the vendor's, for all its families."""
+
 OFFSETS = {
     "arithmetic": ("compute_share", "pair_share"),
     "host": ("layer_s", "eager_layer_s", "eager_moe_layer_s", "step_s", "sequence_s"),
@@ -71,6 +74,10 @@ OFFSETS = {
     "request": ("request_s",),
 }
 """What an engine or a version may be slower or faster at, and the coefficients that it scales."""
+
+ANCHORED: dict[str, set[str]] = {"arithmetic": {"vllm"}, "attention": {"vllm"}, "request": {"vllm"}}
+"""Engines that have no factor of their own: a family's kernels are vLLM's by definition, or its shares of the
+data sheet would mean nothing. Its host work is fitted like any engine's, as old releases' rows would bend it."""
 
 ENGINE_SIGMA = {"arithmetic": 0.25, "host": 0.6, "attention": 0.25, "request": 1.0}
 VERSION_SIGMA = {"arithmetic": 0.12, "host": 0.3, "attention": 0.25, "request": 0.5}
@@ -106,11 +113,11 @@ class Hierarchy:
         for coefficient, prior in COEFFICIENTS.items():
             add("mean", "", coefficient, prior.sigma)
             for vendor in sorted({chip.vendor for chip in fitted}):
-                add("vendor", vendor, coefficient, prior.family_sigma)
+                add("vendor", vendor, coefficient, VENDOR_SIGMA * prior.family_sigma)
             for family in sorted({chip.family for chip in fitted}):
                 add("family", family, coefficient, prior.family_sigma)
         for offset in OFFSETS:
-            for engine in sorted({case.engine for case in cases}):
+            for engine in sorted({case.engine for case in cases} - ANCHORED.get(offset, set())):
                 add("engine", engine, offset, ENGINE_SIGMA[offset])
             for version in sorted({case.version for case in cases}):
                 add("version", version, offset, VERSION_SIGMA[offset])
