@@ -262,7 +262,7 @@ def _strings(values: Sequence[str]) -> str:
 
 
 def engines_table(fit: Fit) -> str:
-    """Markdown: what an engine does slower or faster than the mean of all."""
+    """Markdown: what an engine does slower or faster than its family's curve says."""
     lines = ["| engine | arithmetic | host | attention | request |", "|---|---|---|---|---|"]
     for engine in sorted({case.engine for case in fit.cases}):
         factors = [np.exp(fit.hierarchy.get(fit.x, "engine", engine, name)) for name in OFFSETS]
@@ -332,7 +332,7 @@ def main() -> None:
             table(across, lambda case: sigma.of(case, is_left_out=True, families=families)),
             "### Operator times (in-sample)",
             operators_table(full),
-            "### Engines, as factors on the times of their mean",
+            "### Engines, as factors on the family's times",
             engines_table(full),
             "### Rows that are no evidence",
             f"{len(cases)} rows were used; these were refused:",
