@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seedcorn.planner._jit import jit
+from seedcorn.jit import allocating
 from seedcorn.planner.problem import Floats, Ints
 
 NODE_LIMIT = 20_000
@@ -29,7 +29,7 @@ _LEVELLINGS = 12
 """Bisections of the highest load: to 1 / 2048."""
 
 
-@jit
+@allocating
 def best_responses(
     which: Ints,
     price: Floats,
@@ -80,7 +80,7 @@ def best_responses(
             )
 
 
-@jit
+@allocating
 def _fill(need: float, first: int, price: Floats, load: Floats, most: Floats) -> float:
     """Least price to cover ``need`` with fractions of the offers from ``first`` on; ``inf``: cannot."""
     total = 0.0
@@ -92,7 +92,7 @@ def _fill(need: float, first: int, price: Floats, load: Floats, most: Floats) ->
     return np.inf if need > _EPS else total
 
 
-@jit
+@allocating
 def cover(
     price: Floats, load: Floats, most: Floats, tolerance: float, node_limit: int, replicas: Floats
 ) -> tuple[float, float]:
@@ -171,7 +171,7 @@ class _Dictionary(NamedTuple):
     pair_class: Ints
 
 
-@jit
+@allocating
 def _dictionary(price: Floats, w: Floats, most: Floats, home: Ints) -> _Dictionary:
     """The relaxed optimum, written down: class r on offer ``home[r]``, every offer as many replicas as its load."""
     num_o, num_r = w.shape
@@ -216,7 +216,7 @@ def _dictionary(price: Floats, w: Floats, most: Floats, home: Ints) -> _Dictiona
     )
 
 
-@jit
+@allocating
 def _homes(price: Floats, w: Floats, most: Floats) -> Ints:
     """(num_classes,) the offer that carries each class at the least price; -1: none does."""
     home = np.full(w.shape[1], -1, dtype=np.int64)
@@ -229,7 +229,7 @@ def _homes(price: Floats, w: Floats, most: Floats) -> Ints:
     return home
 
 
-@jit
+@allocating
 def _pivot(lp: _Dictionary, i: int, j: int) -> None:
     """Swap basic row i with nonbasic column j."""
     t, const, d, z = lp.t, lp.const, lp.d, lp.z
@@ -254,7 +254,7 @@ def _pivot(lp: _Dictionary, i: int, j: int) -> None:
     lp.basic[i], lp.nonbasic[j] = lp.nonbasic[j], lp.basic[i]
 
 
-@jit
+@allocating
 def _leaving(lp: _Dictionary) -> int:
     """The basic row furthest outside its bounds; -1: all are inside."""
     worst, row = _EPS, -1
@@ -266,7 +266,7 @@ def _leaving(lp: _Dictionary) -> int:
     return row
 
 
-@jit
+@allocating
 def _entering(lp: _Dictionary, row: int, sign: float) -> int:
     """The nonbasic column that moves ``row`` by ``sign`` at the least cost per unit; -1: none can."""
     column, ratio, size = -1, np.inf, 0.0
@@ -282,7 +282,7 @@ def _entering(lp: _Dictionary, row: int, sign: float) -> int:
     return column
 
 
-@jit
+@allocating
 def _rest(lp: _Dictionary) -> float:
     """Put every nonbasic variable at the bound its reduced cost wants, and follow with the rest; the cost."""
     cost = lp.z[0]
@@ -298,7 +298,7 @@ def _rest(lp: _Dictionary) -> float:
     return float(cost)
 
 
-@jit
+@allocating
 def _reoptimise(lp: _Dictionary, cutoff: float) -> float:
     """Least cost within the bounds as they are now, by the dual simplex; ``inf``: none under ``cutoff``.
 
@@ -327,7 +327,7 @@ def _reoptimise(lp: _Dictionary, cutoff: float) -> float:
     return cost
 
 
-@jit
+@allocating
 def _read(lp: _Dictionary, value: Floats) -> None:
     """(num_variables,) values by variable number, in place."""
     for i in range(lp.basic.shape[0]):
@@ -336,7 +336,7 @@ def _read(lp: _Dictionary, value: Floats) -> None:
         value[lp.nonbasic[j]] = lp.x_n[j]
 
 
-@jit
+@allocating
 def _settle(lp: _Dictionary, w: Floats, share: Floats, load: Floats) -> None:
     """Clean shares (≥ 0, summing to 1 per class) and the load they put on each offer, in place.
 
@@ -354,7 +354,7 @@ def _settle(lp: _Dictionary, w: Floats, share: Floats, load: Floats) -> None:
         load[lp.pair_offer[k]] += share[k] * w[lp.pair_offer[k], lp.pair_class[k]]
 
 
-@jit
+@allocating
 def split(
     price: Floats, w: Floats, most: Floats, tolerance: float, node_limit: int, replicas: Floats
 ) -> tuple[float, float]:
@@ -416,7 +416,7 @@ def split(
         fewer[depth - 1] = True
 
 
-@jit
+@allocating
 def _most_rounded(price: Floats, count: Floats) -> int:
     """The offer whose fractional replica count is dearest to round up; -1: all counts are whole."""
     dearest, offer = -1.0, -1
@@ -427,7 +427,7 @@ def _most_rounded(price: Floats, count: Floats) -> int:
     return offer
 
 
-@jit
+@allocating
 def level_shares(w: Floats, replicas: Floats, share: Floats) -> float:
     """Shares that load all replicas as evenly as can be; the highest load per replica, ``inf``: cannot carry.
 

@@ -4,7 +4,7 @@ from seedcorn.replay.capacity import Capacity, capacity
 from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
-from seedcorn.replay.simulation import RequestTimes, replay_requests
+from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
 from seedcorn.replay.traffic import bundled_traces, compressed, read_trace, scaled
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "capacity",
     "closed_loop",
     "compressed",
+    "kernels_are_compiled",
     "outcome",
     "read_trace",
     "replay",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from seedcorn.domain.workload import EngineSettings, Router, Trace
 from seedcorn.errors import InputError
+from seedcorn.jit import is_compiled
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.kernels import batching, gaps, routing
 
@@ -33,6 +34,13 @@ class RequestTimes:
     gap_counts: NDArray[np.int64]
     busy_s: NDArray[np.float64]
     steps: int
+
+
+def kernels_are_compiled(router: Router = Router.ROUND_ROBIN) -> bool:
+    """Whether a replay with ``router`` can start at once; otherwise its first one compiles for some seconds."""
+    if router is Router.ROUND_ROBIN:
+        return is_compiled(routing.run_until)
+    return is_compiled(routing.run_least_outstanding)
 
 
 def held_tokens(step_model: StepModel, engine: EngineSettings) -> int:
@@ -81,14 +89,40 @@ def replay_requests(
         return replay_dealt(replicas, engine, trace, dealt(trace, capacity_tokens, np.ones(len(replicas))))
     requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
     dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
-    outlook = routing.Outlook(
-        outstanding=np.zeros(len(replicas), dtype=np.int64),
-        step_tokens=np.zeros(len(replicas), dtype=np.int64),
-        tokens_per_s=np.zeros(len(replicas)),
-        until_s=np.zeros(len(replicas)),
-    )
-    routing.run_least_outstanding(dealt_to, engine_limits(engine), requests, state, outlook, gap_counts)
+    limits = engine_limits(engine)
+    outlook, near = _outlook(state, engine), _nobody_near(len(replicas))
+    routing.run_least_outstanding(dealt_to, limits, requests, state, outlook, near, gap_counts)
+    routing.run_until(np.inf, limits, requests, state, gap_counts)
     return request_times(requests, state, gap_counts, dealt_to)
+
+
+def _outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outlook:
+    """Nothing known yet, but how fast each step model decodes at its best."""
+    n = state.clock_s.shape[0]
+    seqs = np.arange(engine.max_num_seqs + 1)
+    fastest_per_s = np.maximum.accumulate(seqs / state.dense_s[:, : seqs.shape[0]], axis=1)
+    return routing.Outlook(
+        outstanding=np.zeros(n, dtype=np.int64),
+        next_s=np.zeros(n),
+        until_s=np.zeros(n),
+        sure_s=np.zeros(n),
+        decoding=np.zeros(n, dtype=np.int64),
+        first_s=np.zeros(n),
+        growth_s=np.zeros(n),
+        steps=np.zeros(n, dtype=np.int64),
+        started=np.zeros(n, dtype=np.int64),
+        floor=np.zeros(n),
+        loss_per_s=np.zeros(n),
+        peak_per_s=fastest_per_s,
+    )
+
+
+def _nobody_near(num_replicas: int) -> routing.Near:
+    return routing.Near(
+        replica=np.zeros(num_replicas, dtype=np.int64),
+        outstanding=np.zeros(num_replicas, dtype=np.int64),
+        next_s=np.zeros(num_replicas),
+    )
 
 
 def replay_dealt(
@@ -103,7 +137,8 @@ def replay_dealt(
         dealt_to: (num_requests,) index of a replica that can hold the request; −1 to leave it out.
     """
     requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
-    routing.run_dealt(dealt_to, engine_limits(engine), requests, state, gap_counts)
+    routing.enqueue_dealt(dealt_to, requests, state)
+    routing.run_until(np.inf, engine_limits(engine), requests, state, gap_counts)
     return request_times(requests, state, gap_counts, dealt_to)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.replay.kernels._jit import jit
+from seedcorn.jit import jit
 from seedcorn.replay.kernels.gaps import add_run
 from seedcorn.replay.kernels.heap import push, remove
 

@@ -7,7 +7,7 @@ is between 1/512 and 1/256 (0.39 %) of its value wide and finding one is a shift
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.replay.kernels._jit import jit
+from seedcorn.jit import jit
 
 _PARTS_BITS = 8
 _SHIFT = 52 - _PARTS_BITS

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.replay.kernels._jit import jit
+from seedcorn.jit import jit
 
 
 @jit

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.replay.kernels._jit import jit
+from seedcorn.jit import inlined, jit
 from seedcorn.replay.kernels.batching import (
     CACHED,
     DECODING,
@@ -19,13 +19,15 @@ from seedcorn.replay.kernels.batching import (
     Replicas,
     Requests,
     advance,
+    blocks_after_decodes,
     enqueue,
     last_step,
     run_s,
+    steps_until,
 )
 
 
-@jit
+@inlined
 def peak_tokens(request: int, requests: Requests) -> int:
     """KV tokens that ``request`` holds in its last step; its last token is never cached."""
     return int(requests.input_tokens[request] + requests.output_tokens[request] - 1)
@@ -67,66 +69,108 @@ def deal(
 
 
 @jit
-def run_dealt(
-    dealt_to: NDArray[np.int32],
-    limits: Limits,
-    requests: Requests,
-    replicas: Replicas,
-    gap_counts: NDArray[np.int64],
-) -> None:
-    """Run every replica on the requests dealt to it, to the end."""
+def enqueue_dealt(dealt_to: NDArray[np.int32], requests: Requests, replicas: Replicas) -> None:
+    """Put every request at the end of its replica's queue; those dealt to none (−1) are left out."""
     for r in range(dealt_to.shape[0]):
         if dealt_to[r] >= 0:
-            enqueue(dealt_to[r], r, requests, replicas)
+            enqueue(np.int64(dealt_to[r]), r, requests, replicas)
+
+
+@jit
+def run_until(
+    until_s: float, limits: Limits, requests: Requests, replicas: Replicas, gap_counts: NDArray[np.int64]
+) -> None:
+    """Run every replica through the steps that start before ``until_s``."""
     for i in range(replicas.clock_s.shape[0]):
-        advance(i, np.inf, limits, requests, replicas, gap_counts)
+        advance(i, until_s, limits, requests, replicas, gap_counts)
+
+
+_NO_LIMIT = np.iinfo(np.int64).max
 
 
 class Outlook(NamedTuple):
-    """What is known of each replica's outstanding tokens without running it; all (R,).
+    """What is known of each replica's outstanding tokens without running it; all (R,) but the peaks.
 
-    Until ``clock_s`` of the replica they are ``outstanding``. From then to ``until_s`` they are no
-    fewer than that, less one step's tokens, less ``tokens_per_s`` for the time since; later, unknown.
+    Attributes:
+        outstanding: Exact until ``next_s``.
+        next_s: Start of the first step that is not counted in ``outstanding``; infinite when idle.
+        until_s: End of the decode steps that are known; beyond it the replica must be run.
+        sure_s: Until then no prompt is computed, so that the batch only shrinks.
+        decoding: Tokens of each known step.
+        first_s, growth_s: Known step j lasts ``first_s + j · growth_s``.
+        steps: How many are known.
+        started: How many of them are counted in ``outstanding``.
+        floor: Less than ``outstanding`` can be once the next step has started.
+        loss_per_s: Most that it can lose a second from then on, until ``sure_s``: a step of b tokens takes
+            at least ``dense_s[b]``.
+        peak_per_s: (M, max_num_seqs + 1), most tokens a second that so many sequences or fewer decode.
     """
 
     outstanding: NDArray[np.int64]
-    step_tokens: NDArray[np.int64]
-    tokens_per_s: NDArray[np.float64]
+    next_s: NDArray[np.float64]
     until_s: NDArray[np.float64]
+    sure_s: NDArray[np.float64]
+    decoding: NDArray[np.int64]
+    first_s: NDArray[np.float64]
+    growth_s: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    started: NDArray[np.int64]
+    floor: NDArray[np.float64]
+    loss_per_s: NDArray[np.float64]
+    peak_per_s: NDArray[np.float64]
+
+
+class Near(NamedTuple):
+    """The replicas that may have the fewest outstanding tokens until a horizon, in order; all (R,), scratch."""
+
+    replica: NDArray[np.int64]
+    outstanding: NDArray[np.int64]
+    next_s: NDArray[np.float64]
 
 
 @jit
-def look(i: int, limits: Limits, replicas: Replicas, outlook: Outlook) -> None:
+def look(i: int, limits: Limits, requests: Requests, replicas: Replicas, outlook: Outlook) -> None:
     """Renew replica ``i``'s outlook from its state.
 
-    It reaches as far as pure decode steps are sure to follow: to the first completion, unless a
-    prompt waits that could be admitted before or blocks may run out. No such step is shorter than
-    the first.
+    Steps are known up to the first completion, unless a prompt goes on or is admitted before, or
+    blocks may run out.
     """
     counters, shift = replicas.counters[i], limits.block_shift
-    decoding, cached = counters[DECODING], counters[CACHED]
+    decoding, cached, head = counters[DECODING], counters[CACHED], counters[HEAD]
+    usable, clock_s = replicas.usable_blocks[i], replicas.clock_s[i]
     outlook.outstanding[i] = counters[WORK] - cached - counters[PARTIAL_CACHED]
-    outlook.step_tokens[i], outlook.tokens_per_s[i] = 0, 0.0
-    outlook.until_s[i] = replicas.clock_s[i]
+    outlook.steps[i] = outlook.started[i] = 0
+    outlook.floor[i], outlook.loss_per_s[i] = outlook.outstanding[i], 0.0
+    outlook.next_s[i] = outlook.until_s[i] = outlook.sure_s[i] = clock_s
     if counters[PARTIAL] >= 0 or counters[PREEMPTED] > 0:
         return
-    if counters[HEAD] >= 0 and decoding < limits.max_num_seqs:
-        return
     if decoding == 0:
-        outlook.until_s[i] = np.inf
+        if head < 0:
+            outlook.next_s[i] = outlook.until_s[i] = outlook.sure_s[i] = np.inf
         return
     steps = last_step(replicas.decoding[i, 0]) - counters[STEP] + 1
-    blocks = ((cached + (decoding << shift)) >> shift) + decoding * ((steps >> shift) + 1)
-    if blocks > replicas.usable_blocks[i]:
-        return
+    ample = (counters[WORK] + (decoding << shift)) >> shift <= usable  # for all of them to their ends
+    if not ample or (head >= 0 and decoding < limits.max_num_seqs):
+        free = usable - blocks_after_decodes(cached, counters[STEP], replicas.residues[i], shift)
+        if head >= 0 and decoding < limits.max_num_seqs:
+            chunk = min(requests.input_tokens[head], limits.max_num_batched_tokens - decoding)
+            if (chunk + (1 << shift) - 1) >> shift <= free:
+                return
+        if free < 0:
+            return
+        steps = min(steps, 1 + (free // decoding << shift))
     model = replicas.model[i]
-    first_s = replicas.dense_s[model, decoding] + replicas.context_s[model] * (cached + decoding)
-    outlook.step_tokens[i], outlook.tokens_per_s[i] = decoding, decoding / first_s
-    outlook.until_s[i] += run_s(first_s, replicas.context_s[model] * decoding, steps)
+    outlook.decoding[i], outlook.steps[i] = decoding, steps
+    outlook.first_s[i] = replicas.dense_s[model, decoding] + replicas.context_s[model] * (cached + decoding)
+    outlook.growth_s[i] = replicas.context_s[model] * decoding
+    outlook.until_s[i] = clock_s + run_s(outlook.first_s[i], outlook.growth_s[i], steps)
+    outlook.sure_s[i] = np.inf if ample and head < 0 else outlook.until_s[i]
+    outlook.floor[i] -= decoding + 1
+    outlook.loss_per_s[i] = outlook.peak_per_s[model, decoding]
 
 
 @jit
-def bring_up(
+def run_and_look(
     i: int,
     now_s: float,
     limits: Limits,
@@ -137,16 +181,55 @@ def bring_up(
 ) -> None:
     """Run replica ``i`` up to ``now_s`` and renew its outlook."""
     advance(i, now_s, limits, requests, replicas, gap_counts)
-    look(i, limits, replicas, outlook)
+    look(i, limits, requests, replicas, outlook)
+
+
+@inlined
+def refresh(
+    i: int,
+    now_s: float,
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    outlook: Outlook,
+    gap_counts: NDArray[np.int64],
+) -> None:
+    """Make replica ``i``'s outlook exact at ``now_s``; run it only where the outlook does not reach."""
+    if now_s <= outlook.next_s[i]:
+        return
+    if now_s > outlook.until_s[i]:
+        run_and_look(i, now_s, limits, requests, replicas, outlook, gap_counts)
+        return
+    clock_s, first_s, growth_s = replicas.clock_s[i], outlook.first_s[i], outlook.growth_s[i]
+    started = steps_until(now_s - clock_s, first_s, growth_s, outlook.steps[i])
+    outlook.outstanding[i] -= outlook.decoding[i] * (started - outlook.started[i])
+    outlook.started[i] = started
+    outlook.floor[i] = outlook.outstanding[i] - outlook.decoding[i] - 1
+    outlook.next_s[i] = clock_s + run_s(first_s, growth_s, started)
 
 
 @jit
-def fewest_outstanding(i: int, at_s: float, replicas: Replicas, outlook: Outlook) -> float:
-    """Least outstanding tokens that replica ``i`` can have at ``at_s``, within its outlook."""
-    since_s = at_s - replicas.clock_s[i]
-    if since_s <= 0:
-        return float(outlook.outstanding[i])
-    return float(outlook.outstanding[i] - outlook.step_tokens[i] - since_s * outlook.tokens_per_s[i])
+def gather(
+    now_s: float,
+    until_s: float,
+    tokens: float,
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    outlook: Outlook,
+    near: Near,
+    gap_counts: NDArray[np.int64],
+) -> int:
+    """Collect in ``near`` every replica that may have ``tokens`` or fewer outstanding until ``until_s``; how many."""
+    count = 0
+    for i in range(replicas.clock_s.shape[0]):
+        least = outlook.floor[i] - outlook.loss_per_s[i] * max(until_s - outlook.next_s[i], 0.0)
+        if (least <= tokens) | (until_s > outlook.sure_s[i]):
+            refresh(i, now_s, limits, requests, replicas, outlook, gap_counts)
+            near.replica[count] = i
+            near.outstanding[count], near.next_s[count] = outlook.outstanding[i], outlook.next_s[i]
+            count += 1
+    return count
 
 
 @jit
@@ -156,48 +239,68 @@ def run_least_outstanding(
     requests: Requests,
     replicas: Replicas,
     outlook: Outlook,
+    near: Near,
     gap_counts: NDArray[np.int64],
 ) -> None:
-    """Send each request, as it arrives, to the replica with the fewest outstanding tokens; run to the end.
+    """Send each request, as it arrives, to the replica with the fewest outstanding tokens.
 
     Outstanding are the tokens of the replica's unfinished requests that no step started before the
     arrival computes: prompt and output tokens still to be computed, those lost to preemption
-    included. Ties go to the first replica. Only replicas that may have the fewest are brought up to
-    date for an arrival; the others' outlook rules them out.
+    included. Ties go to the first replica.
+
+    An arrival looks at the near replicas alone. The others are known to have more than ``most``
+    outstanding tokens until the horizon, some arrivals ahead; once the fewest of the near exceed
+    that, or the horizon is reached, the near are gathered anew. How far ``most`` lies above the
+    fewest follows how many were gathered. It decides how long this takes, not what comes out.
 
     Args:
         dealt_to: (num_requests,) written in place; −1 where no replica can hold the request.
+        limits: The scheduler's.
+        requests: Results are written in place.
+        replicas: Not run further than the routing needs.
+        outlook: Renewed at the start.
+        near: Scratch.
+        gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
     """
-    num_replicas = replicas.clock_s.shape[0]
+    num_requests, num_replicas = dealt_to.shape[0], replicas.clock_s.shape[0]
+    ahead = max(
+        int(np.sqrt(num_replicas)), 8
+    )  # one pass over all replicas an arrival costs as much as one over the near
+    capacity_tokens = 0
     for i in range(num_replicas):
-        look(i, limits, replicas, outlook)
-    for r in range(dealt_to.shape[0]):
+        look(i, limits, requests, replicas, outlook)
+        capacity_tokens = max(capacity_tokens, replicas.usable_blocks[i] << limits.block_shift)
+    until_s, most, width, fewest = -np.inf, 0.0, 1000.0, np.int64(0)
+    count = 0
+    for r in range(num_requests):
         now_s, tokens = requests.arrival_s[r], peak_tokens(r, requests)
-        likely, least = -1, 0.0
-        for i in range(num_replicas):
-            if now_s > outlook.until_s[i]:
-                bring_up(i, now_s, limits, requests, replicas, outlook, gap_counts)
-            if tokens <= replicas.usable_blocks[i] << limits.block_shift:
-                fewest = fewest_outstanding(i, now_s, replicas, outlook)
-                if likely < 0 or fewest < least:
-                    likely, least = i, fewest
         dealt_to[r] = -1
-        if likely < 0:
+        if tokens > capacity_tokens:
             continue
-        bring_up(likely, now_s, limits, requests, replicas, outlook, gap_counts)
-        best = likely
-        for i in range(num_replicas):
-            if i == likely or tokens > replicas.usable_blocks[i] << limits.block_shift:
-                continue
-            if fewest_outstanding(i, now_s, replicas, outlook) > outlook.outstanding[best]:
-                continue
-            bring_up(i, now_s, limits, requests, replicas, outlook, gap_counts)
-            ahead = outlook.outstanding[best] - outlook.outstanding[i]
-            if ahead > 0 or (ahead == 0 and i < best):
-                best = i
+        if now_s > until_s:
+            until_s = requests.arrival_s[min(r + ahead, num_requests - 1)]
+            most = fewest + width
+            count = gather(now_s, until_s, most, limits, requests, replicas, outlook, near, gap_counts)
+            width *= 0.8 if count > 4 * ahead else 1.1
+        best, at = np.int64(-1), 0
+        while best < 0:
+            fewest = _NO_LIMIT
+            for k in range(count):
+                i = near.replica[k]
+                if now_s > near.next_s[k]:
+                    refresh(i, now_s, limits, requests, replicas, outlook, gap_counts)
+                    near.outstanding[k], near.next_s[k] = outlook.outstanding[i], outlook.next_s[i]
+                if near.outstanding[k] < fewest and tokens <= replicas.usable_blocks[i] << limits.block_shift:
+                    fewest, best, at = near.outstanding[k], i, k
+            if fewest > most:
+                best = np.int64(-1)
+                most = fewest + width
+                count = gather(now_s, until_s, most, limits, requests, replicas, outlook, near, gap_counts)
         dealt_to[r] = best
+        advance(best, now_s, limits, requests, replicas, gap_counts)
         enqueue(best, r, requests, replicas)
-        look(best, limits, replicas, outlook)
-        outlook.until_s[best] = max(replicas.clock_s[best], now_s)
-    for i in range(num_replicas):
-        bring_up(i, np.inf, limits, requests, replicas, outlook, gap_counts)
+        look(best, limits, requests, replicas, outlook)
+        outlook.next_s[best] = max(outlook.next_s[best], now_s)  # an idle one starts at once, but not before
+        outlook.until_s[best] = max(outlook.until_s[best], now_s)
+        outlook.sure_s[best] = max(outlook.sure_s[best], now_s)
+        near.outstanding[at], near.next_s[at] = outlook.outstanding[best], outlook.next_s[best]
