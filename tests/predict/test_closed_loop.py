@@ -62,7 +62,7 @@ def benchmarks(draw):
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(benchmark=benchmarks())
 def test_every_request_is_served_when_the_slow_twin_serves_it(benchmark):
     model, engine, concurrency, input_tokens, output_tokens = benchmark

@@ -34,6 +34,7 @@ as much from day to day (clocks, temperature, placement)."""
 
 _TERMS = 5
 _STEP = 0.02  # of a log factor, for numeric derivatives: above what a replay's discrete events jitter
+_TRUSTED = 3.0  # standard deviations
 _ROUNDS = 25
 
 
@@ -92,6 +93,14 @@ def fitted_correction(prior: StepModel, residuals: Callable[[StepModel], Floats]
         covariance=np.linalg.inv(jacobian.T @ jacobian / noise + precision),
         misfit=misfit,
     )
+
+
+def outvotable(residuals: Floats) -> Floats:
+    """Residuals whose squares are Huber's loss (doi:10.1214/aoms/1177703732): quadratic up to
+    :data:`_TRUSTED` deviations, linear beyond, so that one wrong benchmark among several is outvoted."""
+    size = np.abs(residuals)
+    linear = np.sqrt(np.maximum(2 * _TRUSTED * size - _TRUSTED**2, 0.0))
+    return np.where(size <= _TRUSTED, residuals, np.sign(residuals) * linear)
 
 
 def corrected(prior: StepModel, correction: Correction, *, kv_tokens: int | None = None) -> StepModel:

@@ -16,7 +16,7 @@ from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.workload import EngineSettings, Router, Statistic, Trace
 from seedcorn.perf import StepModel, step_model
-from seedcorn.perf.measured import Correction, corrected, fitted_correction
+from seedcorn.perf.measured import Correction, corrected, fitted_correction, outvotable
 from seedcorn.replay import closed_loop, replay, replay_requests
 
 Floats = NDArray[np.float64]
@@ -149,7 +149,7 @@ def _point_residuals(model: StepModel, measurement: Measurement, point: Benchmar
     ]
     if point.output_tokens_per_s is not None and not point.tpot_s:
         found.append(math.log(point.output_tokens_per_s / outcome.output_tokens_per_s) / TPOT_NOISE)
-    return np.array(found)
+    return outvotable(np.array(found))
 
 
 def _middle(measured: Mapping[Statistic, float]) -> Statistic | None:

@@ -19,7 +19,7 @@ from seedcorn.wire._writing import json_bytes
 from seedcorn.wire.outcome import Number, NumberOrNan
 
 Positive = Annotated[Number, Field(gt=0)]
-Times = Many[Annotated[NumberOrNan, Field(ge=0)]]
+Times = Many[NumberOrNan]
 StatisticName = Annotated[Statistic, Field(strict=False)]
 Latency = dict[StatisticName, Positive]
 
