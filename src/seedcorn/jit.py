@@ -21,6 +21,7 @@ from platformdirs import user_cache_path
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., object])
 _numba_config: Any = numba.config  # numba fills it in as it starts
+_njit: Any = numba.njit  # whose annotations leave options out
 _log = logging.getLogger(__name__)
 _KERNELS = (
     "jit.py",
@@ -81,7 +82,7 @@ def _compiled(kernel: _Kernel, *, inline: bool = False, counted: bool = False) -
     shared = _numba_config.CACHE_DIR
     _numba_config.CACHE_DIR = str(_CACHE_DIR or shared)  # numba picks the place when it decorates
     try:
-        compiled: Any = numba.njit(
+        compiled: Any = _njit(
             cache=_CACHE_DIR is not None,
             nogil=True,
             no_cfunc_wrapper=True,

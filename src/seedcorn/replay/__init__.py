@@ -5,12 +5,14 @@ from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
+from seedcorn.replay.stream import StreamSums, replay_stream
 from seedcorn.replay.traffic import bundled_traces, compressed, read_trace, scaled
 
 __all__ = [
     "Capacity",
     "ReplicaGroup",
     "RequestTimes",
+    "StreamSums",
     "bundled_traces",
     "capacity",
     "closed_loop",
@@ -21,5 +23,6 @@ __all__ = [
     "replay",
     "replay_groups",
     "replay_requests",
+    "replay_stream",
     "scaled",
 ]

@@ -10,7 +10,7 @@ from seedcorn.domain.workload import EngineSettings, Objective, Slo, Trace
 from seedcorn.errors import MissesSlo, TooLong
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.metrics import outcome
-from seedcorn.replay.simulation import held_tokens, replay_dealt, replay_requests
+from seedcorn.replay.simulation import held_tokens, peak_tokens, replay_dealt, replay_requests
 from seedcorn.replay.traffic import compressed, part, scaled
 from seedcorn.units import format_seconds, format_share
 
@@ -127,7 +127,7 @@ def _spaced_outcome(step_model: StepModel, engine: EngineSettings, trace: Trace,
 
 def _check_fits(step_model: StepModel, engine: EngineSettings, trace: Trace) -> None:
     """Refuse a replica whose KV cache cannot hold every request of the trace."""
-    tokens = trace.input_tokens.astype(np.int64) + trace.output_tokens - 1
+    tokens = peak_tokens(trace)
     held = held_tokens(step_model, engine)
     too_long = int((tokens > held).sum())
     if too_long:

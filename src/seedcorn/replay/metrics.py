@@ -39,18 +39,19 @@ def outcome(times: RequestTimes, trace: Trace, *, slo: Slo | None = None) -> Out
         preemptions=int(times.preemptions.sum()),
         steps=times.steps,
         duration_s=duration_s,
-        busy_share=_ratio(busy_s, duration_s * times.busy_s.shape[0]),
-        input_tokens_per_s=_ratio(float(trace.input_tokens[served].sum()), duration_s),
-        output_tokens_per_s=_ratio(float(trace.output_tokens[served].sum()), duration_s),
+        busy_share=ratio(busy_s, duration_s * times.busy_s.shape[0]),
+        input_tokens_per_s=ratio(float(trace.input_tokens[served].sum()), duration_s),
+        output_tokens_per_s=ratio(float(trace.output_tokens[served].sum()), duration_s),
         ttft=_over_requests(latencies_s[Metric.TTFT]),
         tpot=_over_requests(latencies_s[Metric.TPOT]),
-        itl=_over_gaps(times, trace),
+        itl=_over_gaps(times),
         e2e=_over_requests(latencies_s[Metric.E2E]),
         slo_attainment_share=None if slo is None else _attainment_share(latencies_s, slo, trace.num_requests),
     )
 
 
-def _ratio(part: float, whole: float) -> float:
+def ratio(part: float, whole: float) -> float:
+    """``part / whole``; 0 of nothing."""
     return part / whole if whole > 0 else 0.0
 
 
@@ -81,14 +82,23 @@ def _over_requests(values_s: NDArray[np.float64]) -> Latency:
     return Latency(mean_s=float(ascending_s.mean()), p50_s=p50_s, p90_s=p90_s, p95_s=p95_s, p99_s=p99_s)
 
 
-def _over_gaps(times: RequestTimes, trace: Trace) -> Latency:
+def _over_gaps(times: RequestTimes) -> Latency:
     """Gaps between tokens: the mean exactly, percentiles to a bin's width."""
-    total = int(times.gap_counts.sum())
+    return binned_latency(times.gap_counts, float(np.nansum(times.finish_s - times.first_token_s)))
+
+
+def binned_latency(counts: NDArray[np.int64], sum_s: float) -> Latency:
+    """The statistics of latencies counted in the bins of ``gaps``.
+
+    Args:
+        counts: (NUM_BINS,)
+        sum_s: Of all of them, for the mean.
+    """
+    total = int(counts.sum())
     if total == 0:
         return _NONE
-    p50_s, p90_s, p95_s, p99_s = (gap_percentile_s(times.gap_counts, q) for q in _PERCENTILES.values())
-    mean_s = float(np.nansum(times.finish_s - times.first_token_s)) / total
-    return Latency(mean_s=mean_s, p50_s=p50_s, p90_s=p90_s, p95_s=p95_s, p99_s=p99_s)
+    p50_s, p90_s, p95_s, p99_s = (gap_percentile_s(counts, q) for q in _PERCENTILES.values())
+    return Latency(mean_s=sum_s / total, p50_s=p50_s, p90_s=p90_s, p95_s=p95_s, p99_s=p99_s)
 
 
 def gap_percentile_s(gap_counts: NDArray[np.int64], percentile: float) -> float:

@@ -59,9 +59,42 @@ def dealt(trace: Trace, capacity_tokens: NDArray[np.int64], share: NDArray[np.fl
     Returns:
         (num_requests,) to which of the R; −1 where none can hold the request.
     """
-    dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
-    routing.deal(kernel_requests(trace), capacity_tokens, share, np.zeros(share.shape[0]), dealt_to)
-    return dealt_to
+    return Dealer(capacity_tokens, share).deal(trace)
+
+
+class Dealer:
+    """Deals requests out chunk by chunk, as :func:`dealt` does for a whole trace.
+
+    Args:
+        capacity_tokens: (R,) KV tokens that each can hold.
+        share: (R,) > 0, relative to their sum.
+    """
+
+    def __init__(self, capacity_tokens: NDArray[np.int64], share: NDArray[np.float64]) -> None:
+        self._capacity_tokens = capacity_tokens
+        self._share = share
+        self._credit = np.zeros(share.shape[0])
+        self._takes_turns = bool((share == share[0]).all())
+        self._next = 0
+
+    def deal(self, chunk: Trace) -> NDArray[np.int32]:
+        """(num_requests,) to which of the R each request goes; −1 where none can hold it."""
+        num, fewest = self._share.shape[0], int(self._capacity_tokens.min())
+        if self._takes_turns and int(peak_tokens(chunk).max(initial=0)) <= fewest:
+            turns = self._next + np.arange(chunk.num_requests)
+            self._next = (self._next + chunk.num_requests) % num
+            return (turns % num).astype(np.int32)
+        if self._takes_turns:  # from here on someone is passed over: go on by credit
+            self._takes_turns = False
+            self._credit = self._share * (self._next - num * (np.arange(num) < self._next))
+        dealt_to = np.full(chunk.num_requests, -1, dtype=np.int32)
+        routing.deal(kernel_requests(chunk), self._capacity_tokens, self._share, self._credit, dealt_to)
+        return dealt_to
+
+
+def peak_tokens(trace: Trace) -> NDArray[np.int64]:
+    """(num_requests,) KV tokens that each request holds in its last step; its last token is never cached."""
+    return np.add(trace.input_tokens, trace.output_tokens, dtype=np.int64) - np.int64(1)
 
 
 def replay_requests(
@@ -90,13 +123,13 @@ def replay_requests(
     requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
     dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
     limits = engine_limits(engine)
-    outlook, near = _outlook(state, engine), _nobody_near(len(replicas))
-    routing.run_least_outstanding(dealt_to, limits, requests, state, outlook, near, gap_counts)
+    outlook, near = no_outlook(state, engine), nobody_near(len(replicas))
+    routing.run_least_outstanding(0, dealt_to, limits, requests, state, outlook, near, gap_counts)
     routing.run_until(np.inf, limits, requests, state, gap_counts)
     return request_times(requests, state, gap_counts, dealt_to)
 
 
-def _outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outlook:
+def no_outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outlook:
     """Nothing known yet, but how fast each step model decodes at its best."""
     n = state.clock_s.shape[0]
     seqs = np.arange(engine.max_num_seqs + 1)
@@ -117,7 +150,8 @@ def _outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outloo
     )
 
 
-def _nobody_near(num_replicas: int) -> routing.Near:
+def nobody_near(num_replicas: int) -> routing.Near:
+    """Room for every replica."""
     return routing.Near(
         replica=np.zeros(num_replicas, dtype=np.int64),
         outstanding=np.zeros(num_replicas, dtype=np.int64),
@@ -137,7 +171,7 @@ def replay_dealt(
         dealt_to: (num_requests,) index of a replica that can hold the request; −1 to leave it out.
     """
     requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
-    routing.enqueue_dealt(dealt_to, requests, state)
+    routing.enqueue_dealt(0, dealt_to, requests, state)
     routing.run_until(np.inf, engine_limits(engine), requests, state, gap_counts)
     return request_times(requests, state, gap_counts, dealt_to)
 

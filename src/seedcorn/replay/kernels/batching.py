@@ -36,7 +36,7 @@ NUM_COUNTERS = 12
 REQUEST, GENERATED, BLOCKS, FULL_BLOCKS, MARK = 0, 1, 2, 3, 4
 NUM_PREEMPTED_COLUMNS = 5
 
-_ID_BITS = 32  # a heap key is (number of the last step) << 32 | request
+ID_BITS = 32  # a heap key is (number of the last step) << 32 | request
 
 
 class Limits(NamedTuple):
@@ -104,7 +104,7 @@ class Replicas(NamedTuple):
 @jit
 def last_step(key: int) -> int:
     """The step in which the sequence of a heap key emits its last token."""
-    return key >> _ID_BITS
+    return key >> ID_BITS
 
 
 @jit
@@ -182,7 +182,7 @@ def preempt_last(i: int, limits: Limits, requests: Requests, replicas: Replicas)
         heap, size, step = replicas.decoding[i], counters[DECODING], counters[STEP]
         at, victim = 0, np.int64(-1)
         for place in range(size):
-            request = heap[place] & ((1 << _ID_BITS) - 1)
+            request = heap[place] & ((1 << ID_BITS) - 1)
             if request > victim:
                 at, victim = place, request
         generated = requests.output_tokens[victim] - (last_step(heap[at]) - step + 1)
@@ -369,7 +369,7 @@ def advance(
 
         # 5. Who emitted its last token leaves; whose prompt is complete has emitted one and decodes.
         while decoding > 0 and last_step(heap[0]) < step:
-            request = heap[0] & ((1 << _ID_BITS) - 1)
+            request = heap[0] & ((1 << ID_BITS) - 1)
             remove(heap, decoding, 0)
             tokens = input_tokens[request] + output_tokens[request] - 1
             decoding -= 1
@@ -391,7 +391,7 @@ def advance(
                 work -= tokens
                 requests.finish_s[request] = clock_s
             else:
-                push(heap, decoding, (step + left - 1) << _ID_BITS | request)
+                push(heap, decoding, (step + left - 1) << ID_BITS | request)
                 decoding += 1
                 cached += tokens
                 residues[(tokens - step) & mask] += 1

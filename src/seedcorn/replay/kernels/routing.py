@@ -69,11 +69,11 @@ def deal(
 
 
 @jit
-def enqueue_dealt(dealt_to: NDArray[np.int32], requests: Requests, replicas: Replicas) -> None:
-    """Put every request at the end of its replica's queue; those dealt to none (−1) are left out."""
-    for r in range(dealt_to.shape[0]):
+def enqueue_dealt(first: int, dealt_to: NDArray[np.int32], requests: Requests, replicas: Replicas) -> None:
+    """Put every request from ``first`` on at the end of its replica's queue; those dealt to none (−1) are left out."""
+    for r in range(first, dealt_to.shape[0]):
         if dealt_to[r] >= 0:
-            enqueue(np.int64(dealt_to[r]), r, requests, replicas)
+            enqueue(int(dealt_to[r]), r, requests, replicas)
 
 
 @jit
@@ -85,7 +85,7 @@ def run_until(
         advance(i, until_s, limits, requests, replicas, gap_counts)
 
 
-_NO_LIMIT = np.iinfo(np.int64).max
+_NO_LIMIT = int(np.iinfo(np.int64).max)
 
 
 class Outlook(NamedTuple):
@@ -234,6 +234,7 @@ def gather(
 
 @jit
 def run_least_outstanding(
+    first: int,
     dealt_to: NDArray[np.int32],
     limits: Limits,
     requests: Requests,
@@ -254,6 +255,7 @@ def run_least_outstanding(
     fewest follows how many were gathered. It decides how long this takes, not what comes out.
 
     Args:
+        first: Requests before it have been sent already.
         dealt_to: (num_requests,) written in place; −1 where no replica can hold the request.
         limits: The scheduler's.
         requests: Results are written in place.
@@ -270,9 +272,9 @@ def run_least_outstanding(
     for i in range(num_replicas):
         look(i, limits, requests, replicas, outlook)
         capacity_tokens = max(capacity_tokens, replicas.usable_blocks[i] << limits.block_shift)
-    until_s, most, width, fewest = -np.inf, 0.0, 1000.0, np.int64(0)
+    until_s, most, width, fewest = -np.inf, 0.0, 1000.0, 0
     count = 0
-    for r in range(num_requests):
+    for r in range(first, num_requests):
         now_s, tokens = requests.arrival_s[r], peak_tokens(r, requests)
         dealt_to[r] = -1
         if tokens > capacity_tokens:
@@ -282,18 +284,18 @@ def run_least_outstanding(
             most = fewest + width
             count = gather(now_s, until_s, most, limits, requests, replicas, outlook, near, gap_counts)
             width *= 0.8 if count > 4 * ahead else 1.1
-        best, at = np.int64(-1), 0
-        while best < 0:
+        best, at = num_replicas, 0
+        while best == num_replicas:
             fewest = _NO_LIMIT
             for k in range(count):
-                i = near.replica[k]
+                i = int(near.replica[k])
                 if now_s > near.next_s[k]:
                     refresh(i, now_s, limits, requests, replicas, outlook, gap_counts)
                     near.outstanding[k], near.next_s[k] = outlook.outstanding[i], outlook.next_s[i]
                 if near.outstanding[k] < fewest and tokens <= replicas.usable_blocks[i] << limits.block_shift:
-                    fewest, best, at = near.outstanding[k], i, k
+                    fewest, best, at = int(near.outstanding[k]), i, k
             if fewest > most:
-                best = np.int64(-1)
+                best = num_replicas
                 most = fewest + width
                 count = gather(now_s, until_s, most, limits, requests, replicas, outlook, near, gap_counts)
         dealt_to[r] = best
