@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import count
 
 from seedcorn.domain.hardware import ChipName
@@ -210,6 +211,9 @@ def _utc(now: datetime) -> datetime:
 MAX_QUANTITY = 2**31 - 1
 """What an INTEGER of SQL holds."""
 
+PRICE_DIGITS = 12
+"""More than any currency has: a price with more is a slip of the pen."""
+
 PLACE_FIELDS = ("from_pool", "from_site", "pool", "site")
 TEXTS = {*PLACE_FIELDS, "chip", "counterparty", "document", "key", "corrects"}
 
@@ -303,9 +307,21 @@ def _miscounted(entry: Entry) -> Iterator[tuple[str, str]]:
             yield "serials", f"{serial!r} is no serial: it may hold no space, comma or semicolon"
 
 
+def _is_price(price: Decimal) -> bool:
+    return (
+        price.is_finite()
+        and price >= 0
+        and price.adjusted() < PRICE_DIGITS
+        and price == round(price, PRICE_DIGITS)
+    )
+
+
 def _mispriced(entry: Entry) -> Iterator[tuple[str, str]]:
-    if entry.price is not None and not (entry.price.is_finite() and entry.price >= 0):
-        yield "price", f"expected a price of 0 or more, got {entry.price}"
+    if entry.price is not None and not _is_price(entry.price):
+        yield (
+            "price",
+            f"expected 0 or more, with up to {PRICE_DIGITS} digits on each side of the point, got {entry.price}",
+        )
     if (entry.price is None) != (not entry.currency):
         yield "currency", "price and currency are given together or not at all"
     elif entry.currency and not re.fullmatch("[A-Z]{3}", entry.currency):

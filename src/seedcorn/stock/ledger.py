@@ -1,7 +1,7 @@
 """The ledger in its database: opened, brought up to date, read, and added to by one writer at a time."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Self
@@ -40,6 +40,26 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self._engine.dispose()
+
+    def migrate(self, name: str) -> None:
+        """Run the migrations that the database lacks; most often there are none, and Alembic is not loaded.
+
+        Raises:
+            InputError: The database called ``name`` cannot be used; says why.
+        """
+        try:
+            with self._engine.begin() as connection:
+                if _revision(connection) == REVISION:
+                    return
+            with _writing(self._engine) as connection:
+                revision = _revision(connection)
+                if revision is not None and revision > REVISION:
+                    raise InputError(
+                        f"ledger {name}: a newer seedcorn wrote it (revision {revision}, here {REVISION})"
+                    )
+                _upgrade(connection)
+        except DBAPIError as error:
+            raise InputError(f"ledger {name}: {_reason(error)}") from None
 
     def events(self) -> tuple[Event, ...]:
         """Every event in the order of recording, corrections and what they correct included."""
@@ -94,15 +114,16 @@ def open_ledger(db: str = DEFAULT, *, create: bool = False) -> Ledger:
     if url.get_backend_name() == "sqlite":
         _prepare_file(Path(str(url.database)), create=create)
     try:
-        engine = _engine(url)
-        _migrate(engine, name)
-    except DBAPIError as error:
-        raise InputError(f"ledger {name}: {_reason(error)}") from None
+        ledger = Ledger(_engine(url))
     except ImportError:
         raise InputError(
             f"ledger {name}: PostgreSQL needs its driver: pip install 'seedcorn[postgres]'"
         ) from None
-    return Ledger(engine)
+    with ExitStack() as on_failure:
+        on_failure.push(ledger)
+        ledger.migrate(name)
+        on_failure.pop_all()
+    return ledger
 
 
 def _url(db: str) -> URL:
@@ -158,20 +179,6 @@ def _writing(engine: Engine) -> Iterator[Connection]:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         yield connection
-
-
-def _migrate(engine: Engine, name: str) -> None:
-    """Run the migrations that the database lacks; most often there are none, and Alembic is not loaded."""
-    with engine.begin() as connection:
-        if _revision(connection) == REVISION:
-            return
-    with _writing(engine) as connection:
-        revision = _revision(connection)
-        if revision is not None and revision > REVISION:
-            raise InputError(
-                f"ledger {name}: a newer seedcorn wrote it (revision {revision}, here {REVISION})"
-            )
-        _upgrade(connection)
 
 
 def _revision(connection: Connection) -> str | None:

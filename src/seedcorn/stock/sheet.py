@@ -203,10 +203,11 @@ def _entry(reading: _Reading, kind: Kind | None, name_chip: NameChip) -> Entry |
 def _text(cell: Cell) -> str:
     if isinstance(cell, str):
         return cell
-    if isinstance(cell, int) and not isinstance(cell, bool):
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
         if abs(cell) >= 10**EXACT_DIGITS:
             raise InputError(f"{cell} has more digits than a spreadsheet keeps: write it as text")
-        return str(cell)
+        if float(cell).is_integer():
+            return str(int(cell))
     raise InputError(f"expected text, got {cell}: write it as text")
 
 
