@@ -12,6 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/seedcorn demo
 
 test: $(VENV)/.installed-dev
+	tools/install-test-services
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -9,18 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FOLDERS = ("/usr/lib/postgresql", "/usr/pgsql")
-"""Where Debian and its kin, and PGDG's packages for others, keep servers; one folder for each version."""
-
 
 def binaries() -> Path:
-    """The folder of the newest server on this machine."""
-    found = [path for folder in FOLDERS for path in Path(folder).glob("*/bin") if (path / "initdb").exists()]
+    """The folder of the server on the PATH, or of the newest one that Debian and its kin keep beside it."""
     on_path = shutil.which("initdb")
     if on_path is not None:
-        found.append(Path(on_path).resolve().parent)
+        return Path(on_path).resolve().parent
+    found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     assert found, "no PostgreSQL server is installed: run tools/install-test-services"
-    return max(found, key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0)
+    return max(found, key=lambda path: int(path.parts[-3])).parent
 
 
 def user() -> str | None:
