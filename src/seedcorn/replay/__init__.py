@@ -2,6 +2,7 @@
 
 from seedcorn.replay.capacity import Capacity, capacity
 from seedcorn.replay.closed_loop import closed_loop
+from seedcorn.replay.day import DayCurve, day_curve, day_curves, generated_day
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
@@ -10,6 +11,7 @@ from seedcorn.replay.traffic import bundled_traces, compressed, read_trace, scal
 
 __all__ = [
     "Capacity",
+    "DayCurve",
     "ReplicaGroup",
     "RequestTimes",
     "StreamSums",
@@ -17,6 +19,9 @@ __all__ = [
     "capacity",
     "closed_loop",
     "compressed",
+    "day_curve",
+    "day_curves",
+    "generated_day",
     "kernels_are_compiled",
     "outcome",
     "read_trace",

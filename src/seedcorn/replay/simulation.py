@@ -83,7 +83,7 @@ class Dealer:
         if self._takes_turns and int(peak_tokens(chunk).max(initial=0)) <= fewest:
             turns = self._next + np.arange(chunk.num_requests)
             self._next = (self._next + chunk.num_requests) % num
-            return (turns % num).astype(np.int32)
+            return np.asarray(turns % num, dtype=np.int32)
         if self._takes_turns:  # from here on someone is passed over: go on by credit
             self._takes_turns = False
             self._credit = self._share * (self._next - num * (np.arange(num) < self._next))
@@ -94,7 +94,7 @@ class Dealer:
 
 def peak_tokens(trace: Trace) -> NDArray[np.int64]:
     """(num_requests,) KV tokens that each request holds in its last step; its last token is never cached."""
-    return np.add(trace.input_tokens, trace.output_tokens, dtype=np.int64) - np.int64(1)
+    return np.asarray(trace.input_tokens.astype(np.int64) + trace.output_tokens - 1, dtype=np.int64)
 
 
 def replay_requests(

@@ -149,9 +149,7 @@ def replay_stream(
         arrived, now_s = arrived + chunk.num_requests, float(chunk.arrival_s[-1])
         first_s = min(first_s, float(chunk.arrival_s[0]))
         waiting = requests.arrival_s.shape[0]
-        columns = zip(requests, kernel_requests(chunk), strict=True)
-        # Copies: the chunk is not ours to change.
-        requests = batching.Requests._make(np.concatenate(both) for both in columns)
+        requests = _joined(requests, kernel_requests(chunk))
         dealt_to = np.zeros(requests.arrival_s.shape[0], dtype=np.int32)
         if router is Router.ROUND_ROBIN or len(replicas) == 1:
             dealt_to[waiting:] = dealer.deal(chunk)
@@ -201,6 +199,20 @@ def _no_tallies(slo: Slo | None) -> tally.Tallies:
         sums_s=np.zeros(len(_ROW)),
         totals=np.zeros(tally.NUM_TOTALS, dtype=np.int64),
         last_s=np.zeros(1),
+    )
+
+
+def _joined(waiting: batching.Requests, new: batching.Requests) -> batching.Requests:
+    """Those under way and then the new ones, copied: a chunk is not ours to change."""
+    both = (waiting, new)
+    return batching.Requests(
+        arrival_s=np.concatenate([requests.arrival_s for requests in both]),
+        input_tokens=np.concatenate([requests.input_tokens for requests in both]),
+        output_tokens=np.concatenate([requests.output_tokens for requests in both]),
+        next_queued=np.concatenate([requests.next_queued for requests in both]),
+        first_token_s=np.concatenate([requests.first_token_s for requests in both]),
+        finish_s=np.concatenate([requests.finish_s for requests in both]),
+        preemptions=np.concatenate([requests.preemptions for requests in both]),
     )
 
 
