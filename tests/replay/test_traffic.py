@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from seedcorn.errors import InputError, UnknownName
@@ -70,6 +71,8 @@ def test_bundled_files_are_the_published_ones_unchanged():
         "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2024-05-10 00:00:00.500000+00:00,10,3\r\n2024-05-10 00:00:02+00:00,20,4",
         "arrival_s,input_tokens,output_tokens\n0,10,3\n1.5,20,4\n\n",
         "output_tokens,user,arrival_s,input_tokens\n3,a,0,10\n4,b,1.5,20\n",
+        "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,GPT-4,10,3,13,API log\n6.5,GPT-4,20,4,24,API log\n",
+        '{"date": "x", "input_lens": [10, 20], "output_lens": [3, 4], "start_times": [100.5, 102.0], "errors": ["", ""]}',
         '{"timestamp": 500, "input_length": 10, "output_length": 3, "hash_ids": [1]}\n{"timestamp": 2000, "input_length": 20, "output_length": 4}\n',
     ],
 )
@@ -85,6 +88,60 @@ def test_each_form_is_known_by_its_content(tmp_path, text, compress):
     assert trace.output_tokens.tolist() == [3, 4]
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pl.DataFrame(
+            {"arrival_s": [0.0, 1.5], "input_tokens": [10, 20], "output_tokens": [3, 4], "user": ["a", "b"]}
+        ),
+        pl.DataFrame({"Timestamp": [5.0, 6.5], "Request tokens": [10, 20], "Response tokens": [3, 4]}),
+        pl.DataFrame(
+            {
+                "TIMESTAMP": [datetime(2024, 5, 10, 0, 0, 0, 500_000), datetime(2024, 5, 10, 0, 0, 2)],
+                "ContextTokens": [10, 20],
+                "GeneratedTokens": [3, 4],
+            }
+        ),
+    ],
+)
+def test_parquet_holds_the_same_tables(tmp_path, table):
+    table.write_parquet(tmp_path / "t")
+
+    trace = read_trace(tmp_path / "t")
+
+    assert trace.arrival_s.tolist() == [0.0, 1.5]
+    assert trace.input_tokens.tolist() == [10, 20]
+    assert trace.output_tokens.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pl.DataFrame({"when": [1], "in": [2]}), "the columns are 'when,in'; expected a CSV or Parquet"),
+        (
+            pl.DataFrame({"arrival_s": [0.0, 1.0], "input_tokens": [5, 0], "output_tokens": [1, 1]}),
+            "t:2: input_tokens is '0'",
+        ),
+        (
+            pl.DataFrame({"arrival_s": [0.0, None], "input_tokens": [5, 5], "output_tokens": [1, 1]}),
+            "t:2: arrival_s is ''",
+        ),
+    ],
+)
+def test_a_wrong_parquet_file_is_refused_with_its_row(tmp_path, table, message):
+    table.write_parquet(tmp_path / "t")
+
+    with pytest.raises(InputError, match=message):
+        read_trace(tmp_path / "t")
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path):
+    (tmp_path / "t").write_bytes(b"PAR1 and nothing else")
+
+    with pytest.raises(InputError, match="damaged Parquet file"):
+        read_trace(tmp_path / "t")
+
+
 CSV = "arrival_s,input_tokens,output_tokens\n0,10,3\n"
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:00:00.5,10,3\n"
 JSON = '{"timestamp": 0, "input_length": 10, "output_length": 3}\n'
@@ -96,7 +153,7 @@ JSON = '{"timestamp": 0, "input_length": 10, "output_length": 3}\n'
         ("", r"f: the file is empty; expected a CSV"),
         ("\n \n", r"f: the file is empty"),
         ("arrival_s,input_tokens,output_tokens\n", r"f: the file has a header and no request"),
-        ("when,in,out\n1,2,3\n", r"f:1: the columns are 'when,in,out'; expected a CSV with"),
+        ("when,in,out\n1,2,3\n", r"f:1: the columns are 'when,in,out'; expected a CSV or Parquet file with"),
         ("arrival_s,input_tokens\n1,2\n", r"f:1: the columns are"),
         (CSV + "1,-5,3\n", r"f:3: input_tokens is '-5'; expected a whole number of tokens, at least 1"),
         (CSV + "1,5,0\n", r"f:3: output_tokens is '0'"),
@@ -104,7 +161,7 @@ JSON = '{"timestamp": 0, "input_length": 10, "output_length": 3}\n'
         (CSV + "1,5.5,3\n", r"f:3: input_tokens is '5.5'"),
         (CSV + "1,5\n", r"f:3: output_tokens is ''"),
         (CSV + "1,5,3,9\n", r"f:3: '1,5,3,9' has more than the 3 cells"),
-        (CSV + "\n1,5,3\n", r"f:3: arrival_s is ''; expected seconds"),
+        (CSV + "\n1,5,3\n", r"f:3: arrival_s is ''; expected a time in s"),
         (CSV + "1,99999999999,3\n", r"f:3: input_tokens is '99999999999'"),
         (CSV + "soon,5,3\n", r"f:3: arrival_s is 'soon'"),
         (CSV + "nan,5,3\n", r"f:3: arrival_s is 'nan'"),
@@ -116,7 +173,16 @@ JSON = '{"timestamp": 0, "input_length": 10, "output_length": 3}\n'
         (JSON + '{"timestamp": 5, "input_length": "x", "output_length": 3}\n', r"f:2: input_length is 'x'"),
         (JSON + "{oops\n", r"f:2: not a JSON object"),
         (JSON + "\n" + JSON, r"f:2: not a JSON object"),
-        (JSON + '{"timestamp": 5, "input_length": 0, "output_length": 3}\n', r"f:2: input_length is 0"),
+        (JSON + '{"timestamp": 5, "input_length": 0, "output_length": 3}\n', r"f:2: input_length is '0'"),
+        ("Timestamp,Request tokens,Response tokens\n5,300,0\n", r"f:2: Response tokens is '0'"),
+        ('{"prompt": "Why?", "output_tokens": 5}\n', r"f:1: prompts without arrivals or token counts"),
+        ('[{"conversations": []}]\n', r"f:1: prompts without arrivals or token counts"),
+        (
+            '{"input_lens": [1, 2], "output_lens": [1]}',
+            r"f: expected start_times, input_lens, output_lens to be",
+        ),
+        ('{"input_lens": [1], "output_lens": [0], "start_times": [3.0]}', r"f:1: output_lens is '0'"),
+        ('{"input_lens": [1], "output_lens": [1],\n', r"f: not one JSON object"),
         (JSON.replace("0,", "9,", 1) + JSON, r"f:2: the request arrives 0.009 s before"),
     ],
 )

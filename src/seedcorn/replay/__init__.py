@@ -7,7 +7,8 @@ from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
 from seedcorn.replay.stream import StreamSums, replay_stream
-from seedcorn.replay.traffic import bundled_traces, compressed, read_trace, scaled
+from seedcorn.replay.traces import bundled_traces, read_trace
+from seedcorn.replay.traffic import compressed, scaled
 
 __all__ = [
     "Capacity",
