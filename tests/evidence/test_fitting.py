@@ -7,15 +7,29 @@ from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.offer import Evidence, Parallelism
 from seedcorn.domain.workload import EngineSettings
-from seedcorn.perf import StepModel, step_model
+from seedcorn.perf import StepModel
 from seedcorn.perf.measured import corrected_terms
 from seedcorn.replay import closed_loop
 from seedcorn.study.evidence import best_step_model
 from tests.evidence.measurements import a_measurement, a_point
 
 MODEL, CHIP = find_model("llama-3.1-8b").model, find_chip("h100-sxm").chip
-ASKED = {"dtype": Dtype.BF16, "parallelism": Parallelism(), "engine": EngineSettings(), "chips_per_node": 8}
-PRIOR = step_model(MODEL, CHIP, **ASKED)
+
+
+def best(*measurements):
+    """The step model of the replica that all of this file is about."""
+    return best_step_model(
+        MODEL,
+        CHIP,
+        dtype=Dtype.BF16,
+        parallelism=Parallelism(),
+        engine=EngineSettings(),
+        chips_per_node=8,
+        measurements=measurements,
+    )
+
+
+PRIOR = best()
 TRUTH = corrected_terms(PRIOR, np.log([1.5, 1.2, 0.8, 1.3, 1.1]))
 """A server whose steps start half as slow again as predicted, and whose prompts are faster."""
 
@@ -47,7 +61,7 @@ def measured(*, concurrency, input_tokens, noise=1.0, output_tokens=128):
 
 
 def fitted(*points, **changes):
-    return best_step_model(MODEL, CHIP, measurements=(a_measurement(points=points, **changes),), **ASKED)
+    return best(a_measurement(points=points, **changes))
 
 
 def errors(model, *, concurrency, input_tokens):
@@ -128,7 +142,7 @@ def test_measurements_of_something_else_are_not_used():
         )
     )
 
-    model = best_step_model(MODEL, CHIP, measurements=others, **ASKED)
+    model = best(*others)
 
     assert model.evidence is PRIOR.evidence
     np.testing.assert_array_equal(model.dense_s, PRIOR.dense_s)
@@ -140,14 +154,9 @@ def test_of_two_engine_versions_the_newer_counts():
         measured(concurrency=8, input_tokens=1000),
     )
 
-    model = best_step_model(
-        MODEL,
-        CHIP,
-        measurements=(
-            a_measurement(points=(slow,), version="0.9.2"),
-            a_measurement(points=(fast,), version="0.19.0"),
-        ),
-        **ASKED,
+    model = best(
+        a_measurement(points=(slow,), version="0.9.2"),
+        a_measurement(points=(fast,), version="0.19.0"),
     )
 
     np.testing.assert_allclose(model.dense_s, fitted(fast).dense_s)

@@ -1,12 +1,15 @@
 """``seedcorn evidence``: import what was measured, measure a live server, list what there is."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seedcorn.cli.output import print_page
+from seedcorn.cli.output import print_json, print_page, progress_shown
 from seedcorn.domain.hardware import Dtype
+from seedcorn.errors import InputError
+from seedcorn.units import seconds
 
 if TYPE_CHECKING:
     from seedcorn.domain.measurement import Measurement
@@ -31,6 +34,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     evidence.command("import")(import_report)
+    evidence.command("measure")(measure_server)
     evidence.command("list")(list_kept)
     app.add_typer(evidence)
 
@@ -103,6 +107,85 @@ def import_report(
     _keep(read_measurement(file, given), store, as_json)
 
 
+def measure_server(
+    url: Annotated[str, typer.Argument(help="An OpenAI-compatible server, such as http://localhost:8000.")],
+    model: Annotated[str, typer.Option(help="The model, as the catalogue names it.")],
+    chip: Annotated[str, typer.Option(help="The chip it runs on.")],
+    dtype: Annotated[Dtype, typer.Option(help="Number format of the weights.")],
+    engine_version: Annotated[str, typer.Option(help="The engine's version, such as 0.19.0.")],
+    engine: Annotated[str, typer.Option(help="The engine.")] = "vllm",
+    tp: Annotated[int, typer.Option(min=1, help="Tensor parallelism of a replica.")] = 1,
+    pp: Annotated[int, typer.Option(min=1, help="Pipeline stages of a replica.")] = 1,
+    ep: Annotated[int, typer.Option(min=1, help="Expert parallelism of a replica.")] = 1,
+    replicas: Annotated[int, typer.Option(min=1, help="Replicas behind the URL.")] = 1,
+    max_num_seqs: Annotated[int | None, typer.Option(min=1, help="The engine's limit; default: 256.")] = None,
+    max_num_batched_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The engine's limit; default: 8192.")
+    ] = None,
+    kv_tokens: Annotated[
+        int | None, typer.Option(min=1, help="KV cache size that the engine logged, in tokens.")
+    ] = None,
+    concurrency: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=1024, help="Clients; again for another benchmark; default: 1, 8, 32."),
+    ] = None,
+    requests_per_client: Annotated[int, typer.Option(min=1, max=1000, help="Requests of each client.")] = 5,
+    input_tokens: Annotated[int, typer.Option("--input", min=1, max=10**6, help="Prompt tokens.")] = 1024,
+    output_tokens: Annotated[int, typer.Option("--output", min=2, max=10**5, help="Output tokens.")] = 128,
+    served_model: Annotated[
+        str | None, typer.Option(help="Name the server knows the model by; default: the only one it lists.")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the key, if one is needed.")
+    ] = None,
+    timeout: Annotated[str, typer.Option(help="Longest silence of the server.")] = "60 s",
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a live server with streamed closed loops, and keep the result; a failure keeps nothing."""
+    from seedcorn.catalog import find_chip, find_model
+    from seedcorn.evidence import Given
+    from seedcorn.evidence.importing import measurement_of
+    from seedcorn.evidence.live import Plan, Server, measure
+
+    timeout_s = seconds(timeout)
+    if timeout_s <= 0:
+        raise InputError(f"--timeout: expected a duration above 0, got {timeout!r}")
+    server = Server(url=url, model=served_model, api_key=_key(api_key_env), timeout_s=timeout_s)
+    plan = Plan(
+        concurrency=tuple(concurrency or Plan().concurrency),
+        requests_per_client=requests_per_client,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+    )
+    given = Given(
+        model=model,
+        chip=chip,
+        dtype=dtype,
+        engine=engine,
+        engine_version=engine_version,
+        tp=tp,
+        pp=pp,
+        ep=ep,
+        replicas=replicas,
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens,
+        kv_tokens=kv_tokens,
+    )
+    find_model(model), find_chip(chip)  # a wrong name is told before the server is troubled
+    with progress_shown() as progress:
+        found = measure(server, plan, progress)
+    _keep(measurement_of(found, given, url), store, as_json)
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    if variable not in os.environ:
+        raise InputError(f"--api-key-env: the environment has no variable {variable!r}")
+    return os.environ[variable]
+
+
 def _keep(measurement: "Measurement", store: Path | None, as_json: bool) -> None:
     """Keep, and say what was kept."""
     from seedcorn.evidence import keep
@@ -118,7 +201,6 @@ def _keep(measurement: "Measurement", store: Path | None, as_json: bool) -> None
 
 def list_kept(store: Store = None, as_json: AsJson = False) -> None:
     """List what was measured, a line per measurement."""
-    from seedcorn.cli.output import print_json
     from seedcorn.evidence import kept
     from seedcorn.report.evidence import evidence_page, evidence_rows
 

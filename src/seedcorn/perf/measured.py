@@ -3,9 +3,8 @@
 Five terms of a step have a factor each: its fixed part, what each token adds where decode steps live
 and beyond (prompts), a context token, a prefill pair. The logarithms of the factors are Gaussian
 under the prior step model's own uncertainty, half of which all terms share; the measurements are log-normal
-about the replay. What maximises the posterior is found by Levenberg and Marquardt's method
-(doi:10.1137/0111030), its spread by Laplace's approximation. One point thus moves what it speaks of
-and leaves the rest near the prior; many points override it.
+about the replay. What maximises the posterior is searched for, its spread is Laplace's approximation
+there. One point thus moves what it speaks of and leaves the rest near the prior; many override it.
 """
 
 from collections.abc import Callable
@@ -33,9 +32,11 @@ MEASURED_LOG_SIGMA = 0.03
 as much from day to day (clocks, temperature, placement)."""
 
 _TERMS = 5
-_STEP = 0.02  # of a log factor, for numeric derivatives: above what a replay's discrete events jitter
+_REACH = 0.3  # of the first simplex, in log factors: a family's prior is about so wide
+_SETTLED = 1e-3  # spread of the costs over the simplex, in squared standard deviations
+_STEP = 0.05  # of a log factor, for numeric derivatives: above what a replay's discrete events jitter
 _TRUSTED = 3.0  # standard deviations
-_ROUNDS = 25
+_ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,33 +67,50 @@ def fitted_correction(prior: StepModel, residuals: Callable[[StepModel], Floats]
     def residuals_at(log_factors: Floats) -> Floats:
         return residuals(corrected_terms(prior, log_factors))
 
-    at = np.zeros(_TERMS)
-    found = residuals_at(at)
-    cost, damping = float(found @ found), 1.0
-    jacobian = _jacobian(residuals_at, at)
-    for _ in range(_ROUNDS):
-        curvature = jacobian.T @ jacobian + precision
-        slope = jacobian.T @ found + precision @ at
-        step = -np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), slope)
-        tried = at + step
-        tried_found = residuals_at(tried)
-        tried_cost = float(tried_found @ tried_found + tried @ precision @ tried)
-        if tried_cost < cost:
-            gain, at, found, cost, damping = cost - tried_cost, tried, tried_found, tried_cost, damping / 5
-            if gain < 1e-3:
-                break
-            jacobian = _jacobian(residuals_at, at)
-        else:
-            damping *= 5
-            if damping > 1e6:
-                break
-    misfit = float(np.sqrt(np.mean(found**2)))
+    def cost(log_factors: Floats) -> float:
+        found = residuals_at(log_factors)
+        return float(found @ found + log_factors @ precision @ log_factors)
+
+    best = _least(cost)
+    misfit = float(np.sqrt(np.mean(residuals_at(best) ** 2)))
     noise = max(misfit, 1.0) ** 2  # what the factors cannot explain makes them less sure
+    jacobian = _jacobian(residuals_at, best)
     return Correction(
-        log_factors=at,
+        log_factors=best,
         covariance=np.linalg.inv(jacobian.T @ jacobian / noise + precision),
         misfit=misfit,
     )
+
+
+def _least(cost: Callable[[Floats], float]) -> Floats:
+    """(5,) where ``cost`` is least near 0, by Nelder and Mead's simplex (doi:10.1093/comjnl/7.4.308).
+
+    A replay with preemptions is rough as a function of its step times: slopes mislead, a simplex as wide
+    as the roughness does not.
+    """
+    corners = np.vstack([np.zeros(_TERMS), _REACH * np.eye(_TERMS)])
+    costs = np.array([cost(corner) for corner in corners])
+    for _ in range(_ROUNDS):
+        order = np.argsort(costs, kind="stable")
+        corners, costs = corners[order], costs[order]
+        if costs[-1] - costs[0] < _SETTLED:
+            break
+        centre = corners[:-1].mean(axis=0)
+        away = centre - corners[-1]
+        tried, tried_cost = centre + away, cost(centre + away)
+        if tried_cost < costs[0]:
+            further_cost = cost(centre + 2 * away)
+            if further_cost < tried_cost:
+                tried, tried_cost = centre + 2 * away, further_cost
+        elif tried_cost >= costs[-2]:
+            tried, tried_cost = centre - 0.5 * away, cost(centre - 0.5 * away)
+        if tried_cost < costs[-1]:
+            corners[-1], costs[-1] = tried, tried_cost
+        else:
+            corners[1:] = 0.5 * (corners[1:] + corners[0])
+            costs[1:] = [cost(corner) for corner in corners[1:]]
+    best: Floats = corners[np.argmin(costs)]
+    return best
 
 
 def outvotable(residuals: Floats) -> Floats:
