@@ -86,7 +86,7 @@ def test_add_and_correct_and_history(stock):
     history = json.loads(stock("history", "h20", "--json").out)["events"]
     assert [(event["event"], event["quantity"], event["corrects"]) for event in history] == [
         ("ordered", 4, None),
-        ("corrected", 4, 1),
+        ("corrected", 4, key),
     ]
     assert history[0]["price"] == "90000"
     assert f"corrected {key}" in stock("history").out

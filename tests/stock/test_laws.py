@@ -91,6 +91,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.db = type(self).new_db()
         self.ledger = self.stack.enter_context(open_ledger(self.db, create=True))
         self.twin = Twin()
+        self.engine = engine_of(self.db)
+        self.stack.callback(self.engine.dispose)
 
     def teardown(self):
         self.stack.close()
@@ -166,8 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def stock_is_the_sum_of_events(self, on):
         """Corrections counted as what they are: events the other way round. The database adds up."""
         held: Counter[tuple[str, ...]] = Counter()
-        engine = engine_of(self.db)
-        with engine.connect() as connection:
+        with self.engine.connect() as connection:
             for end, sign in (("from", -1), ("to", 1)):
                 places = f"{end}_state, {end}_pool, {end}_site, {end}_counterparty"
                 rows = connection.execute(
@@ -175,11 +176,10 @@ class LedgerMachine(RuleBasedStateMachine):
                         f"SELECT {places}, SUM(quantity) FROM event "
                         f"WHERE date <= :on AND {end}_state IS NOT NULL GROUP BY {places}"
                     ),
-                    {"on": day(on).isoformat()} if engine.dialect.name == "sqlite" else {"on": day(on)},
+                    {"on": day(on).isoformat()} if self.engine.dialect.name == "sqlite" else {"on": day(on)},
                 )
                 for *place, chips in rows:
                     held[tuple(place)] += sign * chips
-        engine.dispose()
         assert all(chips >= 0 for chips in held.values())
         assert {place: chips for place, chips in held.items() if chips} == {
             (h.place.state.value, h.place.pool, h.place.site, h.place.counterparty): h.chips

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from seedcorn.errors import InputError, InvalidDocument, NotInStock, UnknownName
 from seedcorn.stock import Correction, open_ledger, pools_on
+from seedcorn.stock.ledger import LOCK
 from seedcorn.stock.tables import METADATA
 from tests.stock.builders import H20, H800, NOW, a_year_of_chips, an_entry, day, record, stock
 
@@ -201,7 +202,7 @@ def test_a_correction_takes_an_event_back_from_its_own_date(some_chips):
 
     assert stock(some_chips, 8)["in service in pool 'a' at 'x'"] == 8
     assert some_chips.events() == (*before, correction), "what was recorded stays"
-    assert (correction.date, correction.corrects) == (wrong.date, wrong.id)
+    assert (correction.date, correction.corrects) == (wrong.date, wrong.key)
 
 
 def test_a_correction_gives_serials_back(some_chips):
@@ -349,6 +350,7 @@ def test_a_day_without_chips_in_service_has_no_pools(some_chips, db):
         ("nowhere.sqlite", "there is no ledger nowhere.sqlite yet"),
         ("mysql://root@localhost/x", "'mysql' is not known"),
         ("://", "is no URL"),
+        ("postgresql://user@host:port/x", "is no URL"),
         ("postgresql://nobody@localhost:1/x", "onnection"),
     ],
 )
@@ -359,6 +361,22 @@ def test_a_ledger_that_cannot_be_opened_says_why(name, message, tmp_path, monkey
         open_ledger(name)
 
     assert list(tmp_path.iterdir()) == [], "a misspelt name makes no file"
+
+
+def test_a_writer_does_not_wait_for_ever(ledger, db, monkeypatch):
+    monkeypatch.setattr("seedcorn.stock.ledger.PATIENCE_S", 1)
+    engine = engine_of(db)
+    with open_ledger(db) as impatient, engine.connect() as other:
+        if engine.dialect.name == "sqlite":
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            other.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
+
+        with pytest.raises(InputError, match="lock"):
+            record(impatient, an_entry("ordered"))
+    engine.dispose()
+
+    record(ledger, an_entry("ordered"))
 
 
 def test_a_file_that_is_no_ledger_is_left_alone(tmp_path):

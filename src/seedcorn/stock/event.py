@@ -191,7 +191,7 @@ class Event:
         id: 1, 2, 3 … in the order of recording, which is also the order within a date.
         source: ``None``: from outside, which is where orders come from.
         target: ``None``: to outside, which is where a corrected order goes.
-        corrects: Id of the event that this one takes back.
+        corrects: Key of the event that this one takes back.
         recorded_at: In UTC, to the second.
     """
 
@@ -208,7 +208,7 @@ class Event:
     currency: str
     document: str
     key: str
-    corrects: int | None
+    corrects: str | None
     recorded_at: datetime
 
     def __str__(self) -> str:
@@ -246,15 +246,10 @@ def _pool_after_move(entry: Entry, source: Place) -> str:
     return entry.pool or ("" if leaves else source.pool)
 
 
-def entry_of(event: Event, corrected: str) -> Entry | Correction:
-    """The entry that records this event again, with nothing left out.
-
-    Args:
-        event: As recorded.
-        corrected: Key of the event that it corrects, if it does.
-    """
-    if event.kind is Kind.CORRECTED:
-        return Correction(corrects=corrected, document=event.document, key=event.key)
+def entry_of(event: Event) -> Entry | Correction:
+    """The entry that records this event again, with nothing left out."""
+    if event.corrects is not None:
+        return Correction(corrects=event.corrects, document=event.document, key=event.key)
     rule, source, target = RULES[event.kind], event.source, event.target
     selected = (
         {} if source is None else {name: getattr(source, of) or NONE for name, of in rule.selects.items()}

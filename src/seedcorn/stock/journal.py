@@ -47,7 +47,7 @@ def live(events: Iterable[Event]) -> list[Event]:
     """Events that count: neither corrections nor what they correct."""
     events = list(events)
     corrected = {event.corrects for event in events}
-    return [event for event in events if event.kind is not Kind.CORRECTED and event.id not in corrected]
+    return [event for event in events if event.corrects is None and event.key not in corrected]
 
 
 def draft(recorded: Sequence[Event], rows: Sequence[Row], *, now: datetime) -> Draft:
@@ -147,12 +147,12 @@ class _Journal:
         wrong = self._by_key.get(row.corrects)
         if wrong is None:
             raise UnknownName("event", row.corrects, where=row.at("corrects"))
-        if wrong.kind is Kind.CORRECTED or wrong.id in self._corrected:
-            state = "is a correction" if wrong.kind is Kind.CORRECTED else "has been corrected"
+        if wrong.corrects is not None or wrong.key in self._corrected:
+            state = "has been corrected" if wrong.corrects is None else "is a correction"
             raise InputError(
                 f"{wrong} {state}: record what happened as a new event", where=row.at("corrects")
             )
-        self._corrected.add(wrong.id)
+        self._corrected.add(wrong.key)
         self._logs[wrong.chip].remove(wrong)
         self._add_up_again(wrong.chip, f"without {wrong} there are too few for")
         return replace(
@@ -166,7 +166,7 @@ class _Journal:
             currency="",
             document=row.document,
             key=row.key or self._free_key(),
-            corrects=wrong.id,
+            corrects=wrong.key,
             recorded_at=_utc(now),
         )
 
@@ -181,8 +181,7 @@ class _Journal:
                 raise NotInStock(message, asked=error.asked, held=error.held) from None
 
     def _refuse_other(self, row: Row, known: Event) -> None:
-        corrected = "" if known.corrects is None else self._recorded[known.corrects].key
-        if not _says(row, entry_of(known, corrected)):
+        if not _says(row, entry_of(known)):
             raise InputError(
                 f"key {row.key!r} is taken by {known}, which says something else: correct that event, then "
                 "record this one under a new key",

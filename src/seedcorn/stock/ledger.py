@@ -8,7 +8,7 @@ from typing import Self
 
 from platformdirs import user_data_path
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 
 from seedcorn.errors import InputError
 from seedcorn.stock.event import Event
@@ -30,10 +30,14 @@ LOCK = 0x5EEDC0
 
 
 class Ledger:
-    """Everything that happened to the chips of a company. Made by :func:`open_ledger`."""
+    """Everything that happened to the chips of a company. Made by :func:`open_ledger`.
 
-    def __init__(self, engine: Engine) -> None:
+    Every method raises ``InputError`` where the database cannot be reached or another writer holds it too long.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
+        self._name = name
 
     def __enter__(self) -> Self:
         return self
@@ -41,29 +45,26 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self._engine.dispose()
 
-    def migrate(self, name: str) -> None:
+    def migrate(self) -> None:
         """Run the migrations that the database lacks; most often there are none, and Alembic is not loaded.
 
         Raises:
-            InputError: The database called ``name`` cannot be used; says why.
+            InputError: This is no ledger, or a newer seedcorn wrote it.
         """
-        try:
-            with self._engine.begin() as connection:
-                if _revision(connection) == REVISION:
-                    return
-            with _writing(self._engine) as connection:
-                revision = _revision(connection)
-                if revision is not None and revision > REVISION:
-                    raise InputError(
-                        f"ledger {name}: a newer seedcorn wrote it (revision {revision}, here {REVISION})"
-                    )
-                _upgrade(connection)
-        except DBAPIError as error:
-            raise InputError(f"ledger {name}: {_reason(error)}") from None
+        with self._transaction() as connection:
+            if _revision(connection) == REVISION:
+                return
+        with self._transaction(is_writing=True) as connection:
+            revision = _revision(connection)
+            if revision is not None and revision > REVISION:
+                raise InputError(
+                    f"ledger {self._name}: a newer seedcorn wrote it (revision {revision}, here {REVISION})"
+                )
+            _upgrade(connection)
 
     def events(self) -> tuple[Event, ...]:
         """Every event in the order of recording, corrections and what they correct included."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             return read_events(connection)
 
     def stock_on(self, on: date) -> tuple[Holding, ...]:
@@ -80,10 +81,28 @@ class Ledger:
         Raises:
             InputError: As :func:`seedcorn.stock.journal.draft`; nothing was written.
         """
-        with _writing(self._engine) as connection:
+        with self._transaction(is_writing=True) as connection:
             drafted = draft(read_events(connection), rows, now=now)
             write_events(connection, drafted.events)
         return drafted
+
+    @contextmanager
+    def _transaction(self, *, is_writing: bool = False) -> Iterator[Connection]:
+        """A transaction; one that writes begins when every other writer has finished.
+
+        SQLite locks the file. PostgreSQL takes an advisory lock, first of all, so that what is read
+        afterwards is what every earlier writer left.
+        """
+        try:
+            with self._engine.execution_options(is_writing=is_writing).begin() as connection:
+                if is_writing and connection.dialect.name == "postgresql":
+                    connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE_S}s'"))
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+                yield connection
+        except IntegrityError:
+            raise  # what the journal lets through, the tables take: a bug of ours
+        except DatabaseError as error:
+            raise InputError(f"ledger {self._name}: {_reason(error)}") from None
 
 
 def pools_on(db: str, on: date) -> tuple[StockPool, ...]:
@@ -114,14 +133,14 @@ def open_ledger(db: str = DEFAULT, *, create: bool = False) -> Ledger:
     if url.get_backend_name() == "sqlite":
         _prepare_file(Path(str(url.database)), create=create)
     try:
-        ledger = Ledger(_engine(url))
+        ledger = Ledger(_engine(url), name)
     except ImportError:
         raise InputError(
             f"ledger {name}: PostgreSQL needs its driver: pip install 'seedcorn[postgres]'"
         ) from None
     with ExitStack() as on_failure:
         on_failure.push(ledger)
-        ledger.migrate(name)
+        ledger.migrate()
         on_failure.pop_all()
     return ledger
 
@@ -132,7 +151,7 @@ def _url(db: str) -> URL:
         return URL.create("sqlite+pysqlite", database=str(path))
     try:
         url = make_url(db)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number
         raise InputError(f"ledger {db!r} is no URL such as postgresql://user@host/database") from None
     if url.drivername not in ("postgresql", "postgres"):
         raise InputError(f"ledger: {url.drivername!r} is not known; give a path or postgresql://…")
@@ -168,19 +187,6 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
-@contextmanager
-def _writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that begins when every other writer has finished.
-
-    SQLite locks the file. PostgreSQL takes an advisory lock, first of all, so that what is read
-    afterwards is what every earlier writer left.
-    """
-    with engine.execution_options(is_writing=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        yield connection
-
-
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -198,6 +204,6 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _reason(error: DBAPIError) -> str:
+def _reason(error: DatabaseError) -> str:
     """The database's own first line."""
     return str(error.orig).strip().splitlines()[0]

@@ -110,12 +110,11 @@ def read_counts(path: Path, name_chip: NameChip) -> Mapping[tuple[PoolName, Chip
 
 def csv_of(events: Sequence[Event]) -> str:
     """Events as a table that, imported into an empty ledger, records them again."""
-    keys = {event.id: event.key for event in events}
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for event in events:
-        writer.writerow(_cells(entry_of(event, keys.get(event.corrects or 0, ""))))
+        writer.writerow(_cells(entry_of(event)))
     return text.getvalue()
 
 

@@ -46,7 +46,7 @@ EVENT = Table(
     Column("currency", Text, nullable=False),
     Column("document", Text, nullable=False),
     Column("key", Text, nullable=False, unique=True),
-    Column("corrects", Integer, ForeignKey("event.id"), unique=True),
+    Column("corrects", Text, ForeignKey("event.key"), unique=True),
     Column("recorded_at", DateTime, nullable=False),  # UTC
 )
 """One row for each event; ``from_…`` and ``to_…`` are its places."""

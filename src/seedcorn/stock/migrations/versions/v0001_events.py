@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.Text, nullable=False),
         sa.Column("document", sa.Text, nullable=False),
         sa.Column("key", sa.Text, nullable=False, unique=True),
-        sa.Column("corrects", sa.Integer, sa.ForeignKey("event.id"), unique=True),
+        sa.Column("corrects", sa.Text, sa.ForeignKey("event.key"), unique=True),
         sa.Column("recorded_at", sa.DateTime, nullable=False),
     )
     op.create_table(
