@@ -11,16 +11,26 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seedcorn.domain.hardware import PoolName
-from seedcorn.domain.market import JobOption, Market, MarketJob, MarketOffer, MarketPool, MarketService
+from seedcorn.domain.market import (
+    JobOption,
+    Market,
+    MarketJob,
+    MarketOffer,
+    MarketPool,
+    MarketResale,
+    MarketService,
+    ResaleKind,
+)
 from seedcorn.planner import solve
 from seedcorn.planner.build import Build
+from seedcorn.planner.day import day_of
 from seedcorn.planner.highs import Solution, solve_program
 from seedcorn.planner.problem import problem_of
 
@@ -82,6 +92,39 @@ def _job(name: str, pool: PoolName, stock: int, rng: np.random.Generator) -> Mar
     return MarketJob(name=name, options=options, weight=float(rng.uniform(1.2, 2.0)))
 
 
+def tidal_market(num_services: int, num_pools: int, num_slots: int, *, seed: int) -> Market:
+    """``fleet_market`` over a day: each service swings between a third of its load and all of it, most of
+    them together. One job breathes, two are gangs, and both kinds of resale take what is left."""
+    market = fleet_market(num_services, num_pools, 1, 10, num_jobs=3, seed=seed)
+    rng = np.random.default_rng(seed)
+    hours = np.arange(num_slots) * 24 / num_slots
+    services = []
+    for service in market.services:
+        swing = np.cos((hours - rng.normal(15, 3)) * math.pi / 12) / 3 + 2 / 3
+        tidal = {name: tuple((load * swing).tolist()) for name, load in service.demand.items()}
+        services.append(replace(service, demand={}, tidal=tidal))
+    breathing, *gangs = market.jobs
+    spot, reserved = market.pools[1], market.pools[2]
+    return replace(
+        market,
+        services=tuple(services),
+        jobs=(replace(breathing, elastic=True), *gangs),
+        resale=(
+            MarketResale(
+                name="spot",
+                pool=spot.name,
+                chips=spot.chips // 2,
+                value=1.2 * spot.price,
+                kind=ResaleKind.SPOT,
+            ),
+            MarketResale(
+                name="reserved", pool=reserved.name, chips=reserved.chips // 4, value=1.5 * reserved.price
+            ),
+        ),
+        slots=num_slots,
+    )
+
+
 def melange_market(num_kinds: int, buckets: int, *, seed: int) -> Market:
     """One service whose requests fall into ``buckets``² size classes, on plentiful chips of many kinds.
 
@@ -131,13 +174,15 @@ LADDER = {
     "1000x10x4": Rung(_fleet(1000, 10, 4, 10, 3), 0.001, 5),
     "1728x21": Rung(_fleet(1728, 21, 1, 21, 0), 0.001, 4),
     "10000x8": Rung(_fleet(10_000, 8, 1, 10, 3), 0.005, 90),
+    "200x8x24": Rung(lambda: tidal_market(200, 8, 24, seed=1), 0.005, 60),
     "melange": Rung(lambda: melange_market(13, 20, seed=1), 0.001, 2),
 }
 
 
 def monolithic(market: Market, *, gap: float, time_limit_s: float) -> Solution:
-    """``market`` as one integer program, in units of the market."""
-    problem = problem_of(market)
+    """``market`` as one integer program, a day spelled out slot by slot."""
+    day = day_of(market)
+    problem = problem_of(day.plain, day.constant)
     build = Build()
     pools = build.add_rows(np.full(len(problem.stock), -np.inf), problem.stock)
     options = build.add_cols(-problem.option_value, np.ones(len(problem.option_value)), integer=True)
@@ -148,7 +193,7 @@ def monolithic(market: Market, *, gap: float, time_limit_s: float) -> Solution:
         offers = problem.offers(s)
         counts = build.add_service(problem.offer_cost[offers], problem.loads(s), problem.max_replicas[offers])
         build.put_table(pools, counts, problem.offer_chips[offers])
-    return solve_program(build.program(), gap=gap, time_limit_s=time_limit_s, seed=0)
+    return solve_program(build.program(-problem.constant), gap=gap, time_limit_s=time_limit_s, seed=0)
 
 
 def climb(name: str, rung: Rung) -> None:

@@ -14,16 +14,28 @@ def applied(market, shortage):
         replace(pool, chips=pool.chips + shortage.add_chips.get(pool.name, 0)) for pool in market.pools
     )
     services = tuple(
-        replace(service, demand=_less(service.demand, shortage.shed))
+        replace(
+            service,
+            demand=_less(service.demand, shortage.shed),
+            tidal={
+                name: tuple(max(load - shortage.shed.get(name, 0.0), 0.0) for load in loads)
+                for name, loads in service.tidal.items()
+            },
+        )
         if service.name == shortage.claimant
         else service
         for service in market.services
     )
-    jobs = tuple(
-        replace(job, required=False) if shortage.wait and job.name == shortage.claimant else job
-        for job in market.jobs
-    )
-    return replace(market, pools=pools, services=services, jobs=jobs)
+    jobs = tuple(_told(job, shortage) if job.name == shortage.claimant else job for job in market.jobs)
+    most = None if market.max_moves is None else market.max_moves + shortage.add_moves
+    return replace(market, pools=pools, services=services, jobs=jobs, max_moves=most)
+
+
+def _told(job, shortage):
+    """``job``, told to wait or given more time."""
+    if shortage.wait:
+        return replace(job, required=False)
+    return job if shortage.deadline_hours is None else replace(job, deadline_hours=shortage.deadline_hours)
 
 
 def _less(demand, shed):

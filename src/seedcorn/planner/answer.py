@@ -55,7 +55,8 @@ def allocation_of(
 def _turnover(problem: Problem, point: Point) -> float:
     """What is paid and what is earned, added up: the scale of float rounding in their difference."""
     taken = point.option[point.option >= 0]
-    return float(point.replicas @ problem.offer_cost + np.abs(problem.option_value[taken]).sum())
+    traded = point.replicas @ problem.offer_cost + np.abs(problem.option_value[taken]).sum()
+    return float(traded + problem.constant)
 
 
 def refusal(market: Market, shortages: tuple[Shortage, ...], *, status: Status, seconds: float) -> Allocation:
@@ -68,7 +69,9 @@ def refusal(market: Market, shortages: tuple[Shortage, ...], *, status: Status, 
         deployments=(),
         jobs=(),
         pools=tuple(
-            PoolUse(pool=pool.name, chips=pool.chips, used=0, shadow_price=0.0) for pool in market.pools
+            PoolUse(pool=pool.name, chips=pool.chips, used=0, shadow_price=0.0, slot=slot)
+            for slot in range(market.slots)
+            for pool in market.pools
         ),
         seconds=seconds,
         shortages=shortages,

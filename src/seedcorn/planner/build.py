@@ -71,8 +71,8 @@ class Build:
         self.put(held, counts, np.full(len(counts), -1.0))
         return counts
 
-    def program(self) -> Program:
-        """All of it."""
+    def program(self, offset: float = 0.0) -> Program:
+        """All of it, and what it costs whatever is chosen."""
         return Program(
             cost=np.concatenate(self.cost),
             lower=np.zeros(self.num_cols),
@@ -83,4 +83,5 @@ class Build:
             rows=np.concatenate(self.rows),
             cols=np.concatenate(self.cols),
             values=np.concatenate(self.values),
+            offset=offset,
         )

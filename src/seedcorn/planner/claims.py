@@ -55,7 +55,7 @@ class Claims:
         replicas: (num_offers,) best integer replicas found.
         answered: (num_services,) whether the search found any.
         service_bound: (num_services,) no deployment is cheaper at these prices.
-        bound: No allocation costs less: Σ service_bound + Σ job bests − scarcity·stock.
+        bound: No allocation costs less: Σ service_bound + Σ job bests − scarcity·stock − constant.
     """
 
     scarcity: Floats
@@ -97,7 +97,7 @@ def respond(problem: Problem, branch: Branch, scarcity: Floats, *, known: Floats
             problem, int(service), price, _SLACK_AT_SIZE * tolerance, replicas
         )
     jobs = job_costs(problem, branch, scarcity)
-    total = float(bound.sum() + jobs.sum() - scarcity @ problem.stock)
+    total = float(bound.sum() + jobs.sum() - scarcity @ problem.stock) - problem.constant
     return Claims(
         scarcity=scarcity, replicas=replicas, answered=np.isfinite(value), service_bound=bound, bound=total
     )
@@ -129,5 +129,7 @@ def job_costs(problem: Problem, branch: Branch, scarcity: Floats) -> Floats:
 def service_totals(problem: Problem, per_offer: Floats) -> Floats:
     """Sums over each service's offers: (num_services,) of (num_offers,), or (num_services, k) of (num_offers, k)."""
     totals = np.zeros((problem.num_services, *per_offer.shape[1:]))
-    np.add.at(totals, problem.service_of_offer, per_offer)
+    some = np.diff(problem.offer_start) > 0
+    if some.any():
+        totals[some] = np.add.reduceat(per_offer, problem.offer_start[:-1][some], axis=0)
     return totals

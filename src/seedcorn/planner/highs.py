@@ -22,6 +22,7 @@ class Program:
 
     Attributes:
         rows, cols, values: (num_nonzeros,) A's entries in any order, each place at most once.
+        offset: Cost of x = 0.
     """
 
     cost: Floats
@@ -33,6 +34,7 @@ class Program:
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
     values: Floats
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,6 +138,7 @@ def _model(program: Program) -> highspy.HighsLp:
     num_cols, num_rows = len(program.cost), len(program.row_lower)
     model = highspy.HighsLp()
     model.num_col_, model.num_row_ = num_cols, num_rows
+    model.offset_ = program.offset
     model.col_cost_, model.col_lower_, model.col_upper_ = program.cost, program.lower, program.upper
     model.row_lower_, model.row_upper_ = program.row_lower, program.row_upper
     model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
@@ -154,8 +157,9 @@ class MasterLp:
     Every call to :meth:`solve` starts from the last basis.
     """
 
-    def __init__(self, row_lower: Floats, row_upper: Floats) -> None:
+    def __init__(self, row_lower: Floats, row_upper: Floats, *, solver: str = "simplex") -> None:
         self._highs = _highs(0)
+        self._highs.setOptionValue("solver", solver)
         empty = np.zeros(0, dtype=np.int32)
         num_rows = len(row_lower)
         self._highs.addRows(

@@ -35,9 +35,10 @@ class Point:
     option: Ints
 
     def cost(self, problem: Problem) -> float:
-        """What it costs at the pools' own prices, less what the jobs are worth."""
+        """What it costs at the pools' own prices, less what the jobs are worth and what is there anyway."""
         taken = self.option[self.option >= 0]
-        return float(self.replicas @ problem.offer_cost - problem.option_value[taken].sum())
+        earned = problem.option_value[taken].sum() + problem.constant
+        return float(self.replicas @ problem.offer_cost - earned)
 
     def used(self, problem: Problem) -> Floats:
         """(num_pools,) chips."""
@@ -77,7 +78,7 @@ def round_up(
         cuts: Rounds of answers that spelled-out services may not beat.
         branch: What jobs may do.
         base: What services in neither group keep.
-        gap: Relative, to the program's own bound.
+        gap: Relative.
         target: Cost at which to stop.
         node_limit: Of branch and bound.
     """
@@ -99,13 +100,13 @@ def round_up(
         values = [base.replicas[problem.offers(int(s))] for s in spelled_out]
         start = (np.concatenate([taken, *counts]), np.concatenate([chosen, *values]))
     solution = solve_program(
-        build.program(),
+        build.program(float(replicas @ problem.offer_cost) - problem.constant),
         start=start,
         gap=gap,
         time_limit_s=time_limit_s,
         node_limit=node_limit,
         seed=seed,
-        target=target - float(replicas @ problem.offer_cost),
+        target=target,
     )
     if solution.x is None:
         return Rounding(point=None, bound=solution.bound, interrupted=solution.interrupted)

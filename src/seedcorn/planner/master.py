@@ -16,7 +16,7 @@ import numpy as np
 
 from seedcorn.planner.claims import Branch, Claims, respond, service_totals
 from seedcorn.planner.highs import MasterLp
-from seedcorn.planner.problem import Floats, Ints, Problem
+from seedcorn.planner.problem import ROUNDING, Floats, Ints, Problem
 
 SMOOTHING = 0.5
 """Weight of the best bound's prices in the point asked at."""
@@ -176,8 +176,10 @@ class Master:
         smoothing = SMOOTHING
         while True:
             cost, weight, dual = self._lp.solve()
+            cost -= problem.constant
             excess = weight[:num_pools] * self._scale
-            precise = cost - best.bound <= precision * max(abs(cost), abs(best.bound))
+            allowed = precision * max(abs(cost), abs(best.bound)) + ROUNDING * problem.constant
+            precise = cost - best.bound <= allowed
             if precise or (excess.max(initial=0.0) <= 1e-6 and not keep_going()):
                 break
             prices = np.maximum(-dual[:num_pools], 0.0) / self._scale

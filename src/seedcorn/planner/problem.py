@@ -39,6 +39,7 @@ class Problem:
         option_value: (num_options,) weight·progress − price·chips.
         option_chips: (num_options, num_pools).
         required: (num_jobs,) whether the job must run.
+        constant: Earned whatever is allocated.
     """
 
     market: Market
@@ -55,6 +56,7 @@ class Problem:
     option_value: Floats
     option_chips: Floats
     required: NDArray[np.bool_]
+    constant: float
 
     @property
     def num_services(self) -> int:
@@ -104,8 +106,8 @@ def classes(service: MarketService) -> tuple[str, ...]:
     return tuple(name for name, load in service.demand.items() if load > 0)
 
 
-def problem_of(market: Market) -> Problem:
-    """``market`` in arrays."""
+def problem_of(market: Market, constant: float = 0.0) -> Problem:
+    """``market``, worth ``constant`` more than its allocation, in arrays."""
     index = {pool.name: i for i, pool in enumerate(market.pools)}
     stock = np.array([pool.chips for pool in market.pools], dtype=np.float64)
     price = np.array([pool.price for pool in market.pools], dtype=np.float64)
@@ -117,6 +119,7 @@ def problem_of(market: Market) -> Problem:
     offer_cost = offer_chips @ price + np.array([offer.cost for offer in offers], dtype=np.float64)
     worth = [job.weight * option.progress for job in market.jobs for option in job.options]
     option_value = np.array(worth, dtype=np.float64) - option_chips @ price
+    most = [np.inf if offer.most is None else offer.most for offer in offers]
     unit = _unit(offer_cost, np.array(worth, dtype=np.float64))
     return Problem(
         market=market,
@@ -125,7 +128,7 @@ def problem_of(market: Market) -> Problem:
         offer_start=_starts([len(service.offers) for service in market.services]),
         offer_cost=offer_cost / unit,
         offer_chips=offer_chips,
-        max_replicas=_max_replicas(blocks, offer_chips, stock),
+        max_replicas=np.minimum(_max_replicas(blocks, offer_chips, stock), most),
         load_start=_starts([block.size for block in blocks]),
         load=np.concatenate([np.zeros(0), *(block.ravel() for block in blocks)]),
         num_classes=np.array([block.shape[1] for block in blocks], dtype=np.int64),
@@ -133,6 +136,7 @@ def problem_of(market: Market) -> Problem:
         option_value=option_value / unit,
         option_chips=option_chips,
         required=np.array([job.required for job in market.jobs], dtype=np.bool_),
+        constant=constant / unit,
     )
 
 

@@ -18,7 +18,7 @@ from seedcorn.planner.claims import Branch, Claims
 from seedcorn.planner.greedy import first_fit
 from seedcorn.planner.integer import Point, round_up
 from seedcorn.planner.master import Master, Relaxation
-from seedcorn.planner.problem import Floats, Ints, Problem
+from seedcorn.planner.problem import ROUNDING, Floats, Ints, Problem
 
 _WHOLE = 1e-6
 _SPELLED_OUT = 4_000
@@ -104,7 +104,7 @@ class Search:
     def _slack(self, bound: float) -> float:
         """How far above ``bound`` a cost may be."""
         scale = abs(bound) if not np.isfinite(self.cost) else max(abs(bound), abs(self.cost))
-        return self._gap * scale
+        return self._gap * scale + ROUNDING * self.problem.constant
 
     def _going(self) -> bool:
         return self.left_s > 0 and not self.interrupted
@@ -277,5 +277,6 @@ def lacking_chips(problem: Problem, branch: Branch, *, keep_going: Callable[[], 
         problem,
         offer_cost=np.zeros_like(problem.offer_cost),
         option_value=np.zeros_like(problem.option_value),
+        constant=0.0,
     )
     return Master(free).relax(branch, np.zeros(len(problem.stock)), precision=1e-3, keep_going=keep_going)

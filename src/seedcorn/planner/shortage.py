@@ -7,7 +7,8 @@ of an allocation that exists.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,15 +16,18 @@ import numpy as np
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import (
     Allocation,
+    JobOption,
     Market,
+    MarketJob,
     MarketOffer,
     MarketPool,
     MarketService,
     Shortage,
 )
 from seedcorn.planner.claims import Branch, Claims
+from seedcorn.planner.day import day_of
 from seedcorn.planner.master import Master
-from seedcorn.planner.problem import Problem, classes
+from seedcorn.planner.problem import Problem, problem_of
 
 _SHED_STEPS = 1000
 """Load is shed in steps of a thousandth of the service."""
@@ -38,72 +42,133 @@ def unserved(market: Market) -> tuple[Shortage, ...]:
     return tuple(
         Shortage(
             claimant=service.name,
-            binds=f"class {name!r}: demand {service.demand[name]:g}, but no offer has capacity for it",
+            binds=f"class {name!r}: demand {load:g}, but no offer has capacity for it",
             remedy=f"give service {service.name!r} an offer with capacity for class {name!r}, "
-            f"or shed its {service.demand[name]:g}",
-            shed={name: service.demand[name]},
+            f"or shed its {load:g}",
+            shed={name: load},
             needed=True,
         )
         for service in market.services
-        for name in classes(service)
+        for name, load in _peak(market, service).items()
         if not any(name in offer.capacity for offer in service.offers)
     )
 
 
+def late(market: Market) -> tuple[Shortage, ...]:
+    """Required jobs that no option finishes by their deadline, on whatever chips."""
+    return tuple(
+        _late(job, max(job.options, key=lambda option: option.progress))
+        for job in market.jobs
+        if job.required and not any(job.is_in_time(option) for option in job.options)
+    )
+
+
+def _late(job: MarketJob, fastest: JobOption) -> Shortage:
+    assert job.work is not None and job.deadline_hours is not None
+    took, pace = job.finishes_in_hours(fastest), job.work / job.deadline_hours
+    chips = " + ".join(f"{count:,} {pool}" for pool, count in fastest.chips.items())
+    would_do = [f"an option with progress of at least {pace:.4g}", "let it wait"]
+    if math.isfinite(took):
+        would_do.insert(0, f"give job {job.name!r} a deadline of {took:,.4g} h")
+        would_do.insert(1, f"cut its work to {job.deadline_hours * fastest.progress:.4g}")
+    ends = f"would finish after {took:,.4g} h" if math.isfinite(took) else "would never finish"
+    return Shortage(
+        claimant=job.name,
+        binds=f"deadline {job.deadline_hours:,.4g} h: its fastest option, {chips}, {ends}",
+        remedy=", or ".join(would_do),
+        deadline_hours=took if math.isfinite(took) else None,
+        needed=True,
+    )
+
+
 def without(market: Market, gone: tuple[Shortage, ...]) -> Market:
-    """``market`` less the classes shed in ``gone``."""
+    """``market`` less the classes shed in ``gone``, late jobs with the deadline that they can meet, if there is one."""
     dropped = {(shortage.claimant, name) for shortage in gone for name in shortage.shed}
+    deadlines = {shortage.claimant: shortage.deadline_hours for shortage in gone if not shortage.shed}
     return replace(
         market,
         services=tuple(
             replace(
                 service,
                 demand={name: d for name, d in service.demand.items() if (service.name, name) not in dropped},
+                tidal={name: d for name, d in service.tidal.items() if (service.name, name) not in dropped},
             )
             for service in market.services
+        ),
+        jobs=tuple(
+            replace(job, deadline_hours=deadlines[job.name], required=deadlines[job.name] is not None)
+            if job.name in deadlines
+            else job
+            for job in market.jobs
         ),
     )
 
 
-def shortages(market: Market, problem: Problem, clear: Clear) -> tuple[Shortage, ...]:
+def _peak(market: Market, service: MarketService) -> dict[str, float]:
+    """Class → load in the slot where it is highest, of classes that have any."""
+    loads = [service.load(slot) for slot in range(market.slots)]
+    return {name: peak for name in loads[0] if (peak := max(load[name] for load in loads)) > 0}
+
+
+def shortages(market: Market, clear: Clear) -> tuple[Shortage, ...]:
     """Changes that make ``market`` feasible, each alone; empty only where time was too short to find any.
 
     Args:
         clear: Clears a market without explaining.
     """
     core = _core(market)
-    claims = _scarce(problem)
-    scarce = [market.pools[p].name for p in np.argsort(-claims.scarcity) if claims.scarcity[p] > 1e-9]
-    payers = [market.services[s] for s in np.argsort(-claims.service_bound, kind="stable")]
+    scarce, payers = _scarce(core)
     found = [
-        *_more_chips(core, claims, scarce, payers, clear),
+        *_more_chips(core, scarce, payers, clear),
+        *_more_moves(core, payers, clear),
         *_less_load(core, scarce, payers[:_SERVICES_ASKED], clear),
+        *_later(core, scarce, clear),
         *_waiting(core, scarce, clear),
     ]
-    return tuple(found)
+    return tuple(found or _more_of_both(core, clear))
 
 
 def _core(market: Market) -> Market:
     """What must be done, at no cost."""
-    return Market(
+    return replace(
+        market,
         pools=tuple(replace(pool, price=0.0) for pool in market.pools),
-        services=tuple(
-            replace(service, offers=tuple(replace(offer, cost=0.0) for offer in service.offers))
-            for service in market.services
-        ),
+        services=tuple(_with_costs(service, cost=0.0, move_cost=0.0) for service in market.services),
         jobs=tuple(replace(job, weight=0.0) for job in market.jobs if job.required),
+        resale=(),
     )
 
 
-def _scarce(problem: Problem) -> Claims:
+def _with_costs(service: MarketService, *, cost: float, move_cost: float) -> MarketService:
+    offers = (replace(offer, cost=cost, move_cost=move_cost) for offer in service.offers)
+    return replace(service, offers=tuple(offers))
+
+
+def _scarce(market: Market) -> tuple[list[PoolName], list[MarketService]]:
+    """Pools that lack chips, dearest first, and services, those that pay most first, where the fewest are lacking."""
+    day = day_of(market)
+    claims = _lacking(problem_of(day.plain))
+    price, rent = np.zeros(len(market.pools)), np.zeros(len(market.services))
+    for scarcity, pool in zip(claims.scarcity, day.plain.pools, strict=True):
+        index = day.pools[pool.name].which
+        if index >= 0:  # not an allowance of moves
+            price[index] += scarcity
+    for bound, service in zip(claims.service_bound, day.plain.services, strict=True):
+        rent[day.services[service.name].which] += bound
+    scarce = [market.pools[p].name for p in np.argsort(-price) if price[p] > 1e-9]
+    return scarce, [market.services[s] for s in np.argsort(-rent, kind="stable")]
+
+
+def _lacking(problem: Problem) -> Claims:
     """The round of answers at the prices where the fewest chips are lacking."""
     needed = np.where(np.isfinite(problem.load), problem.load, 0.0)
-    most = np.ceil(needed).sum() + 1.0
+    offers = (offer for service in problem.market.services for offer in service.offers)
+    allowed = np.array([np.inf if offer.most is None else offer.most for offer in offers])
     elastic = replace(
         problem,
         offer_cost=np.zeros_like(problem.offer_cost),
         option_value=np.zeros_like(problem.option_value),
-        max_replicas=np.full_like(problem.max_replicas, most),
+        max_replicas=np.minimum(np.ceil(needed).sum() + 1.0, allowed),
     )
     branch = Branch(options=np.ones(len(problem.option_value), dtype=np.bool_), required=problem.required)
     start = np.zeros(len(problem.stock))
@@ -111,7 +176,7 @@ def _scarce(problem: Problem) -> Claims:
 
 
 def _more_chips(
-    core: Market, claims: Claims, scarce: list[PoolName], payers: list[MarketService], clear: Clear
+    core: Market, scarce: list[PoolName], payers: list[MarketService], clear: Clear
 ) -> Iterator[Shortage]:
     """Chips added to one scarce pool; to all of them together where none helps alone."""
     alone = [extra for pool in scarce if (extra := _extra_chips(core, [pool], clear)) is not None]
@@ -140,8 +205,8 @@ def _extra_chips(core: Market, pools: list[PoolName], clear: Clear) -> dict[Pool
     if answer.objective is None:
         return None
     there = {pool.name: pool.chips for pool in core.pools}
-    extra = {use.pool: use.used - there[use.pool] for use in answer.pools if use.pool in pools}
-    return {pool: count for pool, count in extra.items() if count > 0}
+    peak = {name: max(use.used for use in answer.pools if use.pool == name) for name in pools}
+    return {name: peak[name] - there[name] for name in pools if peak[name] > there[name]}
 
 
 def _most_chips(core: Market) -> int:
@@ -150,9 +215,9 @@ def _most_chips(core: Market) -> int:
     for service in core.services:
         for offer in service.offers:
             replicas = sum(
-                math.ceil(service.demand[name] / capacity)
-                for name, capacity in offer.capacity.items()
-                if service.demand.get(name, 0.0) > 0
+                math.ceil(load / offer.capacity[name])
+                for name, load in _peak(core, service).items()
+                if name in offer.capacity
             )
             total += replicas * sum(offer.chips.values())
     return total + sum(sum(option.chips.values()) for job in core.jobs for option in job.options)
@@ -168,19 +233,63 @@ def _who(core: Market, payers: list[MarketService], pools: dict[PoolName, int]) 
     )
 
 
+def _more_moves(core: Market, payers: list[MarketService], clear: Clear) -> Iterator[Shortage]:
+    """Replicas that may be started beyond those allowed."""
+    if core.max_moves is None:
+        return
+    services = tuple(_with_costs(service, cost=0.0, move_cost=1.0) for service in core.services)
+    answer = clear(replace(core, services=services, max_moves=None))
+    if answer.objective is None:
+        return
+    started = [0] * core.slots
+    for deployment in answer.deployments:
+        started[deployment.slot] += deployment.started or 0
+    if max(started) > core.max_moves:
+        yield Shortage(
+            claimant=payers[0].name,
+            binds=f"max_moves: {max(started):,} replicas must be started, {core.max_moves:,} may be",
+            remedy=f"allow {max(started) - core.max_moves:,} more moves",
+            add_moves=max(started) - core.max_moves,
+        )
+
+
+def _more_of_both(core: Market, clear: Clear) -> Iterator[Shortage]:
+    """Chips and moves together, where neither helps alone."""
+    if core.max_moves is None:
+        return
+    free = replace(core, max_moves=None)
+    scarce, payers = _scarce(free)
+    for chips in _more_chips(free, scarce, payers, clear):
+        for moves in _more_moves(_larger(core, chips.add_chips), payers, clear):
+            yield replace(
+                chips,
+                binds=f"{chips.binds} and {moves.binds}",
+                remedy=f"{chips.remedy} and {moves.remedy}",
+                add_moves=moves.add_moves,
+            )
+
+
+def _larger(core: Market, extra: Mapping[PoolName, int]) -> Market:
+    """``core`` with ``extra`` chips."""
+    pools = (replace(pool, chips=pool.chips + extra.get(pool.name, 0)) for pool in core.pools)
+    return replace(core, pools=tuple(pools))
+
+
 def _less_load(
     core: Market, scarce: list[PoolName], payers: list[MarketService], clear: Clear
 ) -> Iterator[Shortage]:
     """Load that one service gives up."""
     for service in payers:
-        carried = classes(service)
+        peak = _peak(core, service)
+        steps = _SHED_STEPS * len(peak)
         nothing = MarketOffer(
             name="(shed)",
             chips={_SHED_POOL: 1},
-            capacity={name: service.demand[name] / _SHED_STEPS for name in carried},
+            capacity={name: load / _SHED_STEPS for name, load in peak.items()},
             cost=1.0,
+            today=steps if core.counts_moves else 0,  # to shed is no move
         )
-        pool = MarketPool(name=_SHED_POOL, chips=_SHED_STEPS * len(carried))
+        pool = MarketPool(name=_SHED_POOL, chips=steps)
         lighter = replace(
             core,
             pools=(*core.pools, pool),
@@ -192,12 +301,15 @@ def _less_load(
         answer = clear(lighter)
         if answer.objective is None:
             continue
-        share = next(
-            d.share for d in answer.deployments if (d.service, d.offer) == (service.name, nothing.name)
-        )
+        part: dict[str, float] = defaultdict(float)  # of the peak
+        for d in answer.deployments:
+            if (d.service, d.offer) == (service.name, nothing.name):
+                load = service.load(d.slot)
+                for name, share in d.share.items():
+                    part[name] = max(part[name], share * (load[name] / peak[name]))
         shed = {  # up to the next step, so that what is left does fit
-            name: min(math.ceil(part * _SHED_STEPS) / _SHED_STEPS, 1.0) * service.demand[name]
-            for name, part in share.items()
+            name: min(math.ceil(share * _SHED_STEPS) / _SHED_STEPS, 1.0) * peak[name]
+            for name, share in part.items()
         }
         listed = " and ".join(f"{load:.4g} of class {name!r}" for name, load in shed.items())
         yield Shortage(
@@ -206,6 +318,27 @@ def _less_load(
             remedy=f"shed {listed} of service {service.name!r}",
             shed=shed,
         )
+
+
+def _later(core: Market, scarce: list[PoolName], clear: Clear) -> Iterator[Shortage]:
+    """A required job that finishes after its deadline, as soon as the rest leaves room for."""
+    for j, job in enumerate(core.jobs):
+        if job.deadline_hours is None:
+            continue
+        patient = replace(job, deadline_hours=None, weight=1.0)
+        answer = clear(replace(core, jobs=(*core.jobs[:j], patient, *core.jobs[j + 1 :])))
+        if answer.objective is None:
+            continue
+        option = next(award.option for award in answer.jobs if award.job == job.name)
+        assert option is not None
+        hours = job.finishes_in_hours(job.options[option])
+        if math.isfinite(hours):
+            yield Shortage(
+                claimant=job.name,
+                binds=f"{_names(scarce)}; deadline {job.deadline_hours:,.4g} h",
+                remedy=f"let job {job.name!r} finish after {hours:,.4g} h",
+                deadline_hours=hours,
+            )
 
 
 def _waiting(core: Market, scarce: list[PoolName], clear: Clear) -> Iterator[Shortage]:
@@ -219,4 +352,6 @@ def _waiting(core: Market, scarce: list[PoolName], clear: Clear) -> Iterator[Sho
 
 
 def _names(pools: list[PoolName]) -> str:
+    if not pools:
+        return "max_moves"
     return f"pool{'s' if len(pools) > 1 else ''} {', '.join(pools)}"

@@ -5,15 +5,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seedcorn.domain.market import Allocation, Market, Status
+from seedcorn.domain.market import Allocation, Market, Objective, Status
 from seedcorn.planner.answer import allocation_of, refusal
+from seedcorn.planner.day import day_of
+from seedcorn.planner.fair import share_fairly
 from seedcorn.planner.problem import problem_of
 from seedcorn.planner.search import Search
-from seedcorn.planner.shortage import shortages, unserved, without
+from seedcorn.planner.shortage import late, shortages, unserved, without
 from seedcorn.planner.verify import verify
 
 _REMEDY_S = 5.0
 """Time for each remedy of a market that cannot clear."""
+_REMEDY_GAP = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +51,26 @@ def solve(
         KeyboardInterrupt: Before any allocation was known.
     """
     began = time.perf_counter()
-    hopeless = unserved(market)
+    if market.objective is Objective.MAX_MIN:
+        return _checked(market, share_fairly(market))
+    hopeless = (*unserved(market), *late(market))
     served = without(market, hopeless) if hopeless else market
     answer = _clear(served, gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress)
 
     def clear(changed: Market) -> Allocation:
-        return _clear(changed, gap=0.001, time_limit_s=_REMEDY_S, seed=seed, progress=None)
+        # a slot's part of the gap: all of it might be lost in one
+        gap = _REMEDY_GAP / changed.slots
+        return _clear(changed, gap=gap, time_limit_s=_REMEDY_S, seed=seed, progress=None)
 
-    short = shortages(served, problem_of(served), clear) if answer.status is Status.INFEASIBLE else ()
+    short = shortages(served, clear) if answer.status is Status.INFEASIBLE else ()
     if hopeless or short:
         seconds = time.perf_counter() - began
         return refusal(market, (*hopeless, *short), status=Status.INFEASIBLE, seconds=seconds)
-    broken = verify(market, answer) if answer.objective is not None else ()
+    return _checked(market, answer) if answer.objective is not None else answer
+
+
+def _checked(market: Market, answer: Allocation) -> Allocation:
+    broken = verify(market, answer)
     assert not broken, broken
     return answer
 
@@ -69,7 +80,8 @@ def _clear(
 ) -> Allocation:
     """``solve``, without saying why where the answer is no."""
     began = time.perf_counter()
-    problem = problem_of(market)
+    day = day_of(market)
+    problem = problem_of(day.plain, day.constant)
 
     def report(search: Search) -> None:
         if progress is not None:
@@ -85,11 +97,7 @@ def _clear(
             raise KeyboardInterrupt
         status = Status.INFEASIBLE if search.bound == math.inf else Status.UNKNOWN
         return refusal(market, (), status=status, seconds=seconds)
-    return allocation_of(
-        problem,
-        search.point,
-        bound=search.bound,
-        scarcity=search.claims.scarcity,
-        gap=gap,
-        seconds=seconds,
+    answer = allocation_of(
+        problem, search.point, bound=search.bound, scarcity=search.claims.scarcity, gap=gap, seconds=seconds
     )
+    return day.allocation(answer)

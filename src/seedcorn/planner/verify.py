@@ -2,112 +2,227 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 
 from seedcorn.domain.hardware import PoolName
-from seedcorn.domain.market import Allocation, Market, MarketDeployment, MarketService
+from seedcorn.domain.market import (
+    Allocation,
+    JobAward,
+    Market,
+    MarketDeployment,
+    MarketJob,
+    MarketOffer,
+    MarketResale,
+    MarketService,
+    Objective,
+    ResaleAward,
+    ResaleKind,
+)
 
 TOLERANCE = 1e-6
 """Relative: a share, a load or a value may differ by this much from what it must be."""
 
 
 def objective(market: Market, allocation: Allocation) -> float:
-    """Σ weight·progress − Σ price·chips used − Σ cost·replicas, summed over the allocation itself."""
+    """What the allocation is worth per hour, summed over it: the mean of its slots."""
     return _earned(market, allocation) - _paid(market, allocation)
+
+
+def _part_of_day(market: Market, slot: int | None) -> float:
+    """The part of the day that something takes: one slot, or all of it."""
+    return 1.0 if slot is None else 1.0 / market.slots
 
 
 def _earned(market: Market, allocation: Allocation) -> float:
     weight = {job.name: job.weight for job in market.jobs}
-    return sum(weight[award.job] * award.progress for award in allocation.jobs)
+    value = {product.name: product.value for product in market.resale}
+    return sum(
+        weight[award.job] * award.progress * _part_of_day(market, award.slot) for award in allocation.jobs
+    ) + sum(
+        value[award.product] * award.chips * _part_of_day(market, award.slot) for award in allocation.resale
+    )
 
 
 def _paid(market: Market, allocation: Allocation) -> float:
     price = {pool.name: pool.price for pool in market.pools}
-    cost = {(s.name, o.name): o.cost for s in market.services for o in s.offers}
-    chips = sum(price[pool] * count for pool, count in _used(allocation).items())
-    return chips + sum(cost[d.service, d.offer] * d.replicas for d in allocation.deployments)
+    offers = {(s.name, o.name): o for s in market.services for o in s.offers}
+    chips = sum(price[pool] * count for (pool, _), count in _used(market, allocation).items())
+    replicas = sum(_replica_cost(offers[d.service, d.offer], d) for d in allocation.deployments)
+    return (chips + replicas) / market.slots
+
+
+def _replica_cost(offer: MarketOffer, deployment: MarketDeployment) -> float:
+    return offer.cost * deployment.replicas + offer.move_cost * _started(offer, deployment)
+
+
+def _started(offer: MarketOffer, deployment: MarketDeployment) -> int:
+    """Replicas that do not run today."""
+    return max(deployment.replicas - offer.today, 0)
 
 
 def verify(market: Market, allocation: Allocation) -> tuple[str, ...]:
     """Every rule of the market that ``allocation`` breaks, in words; empty when it holds them all."""
     if allocation.objective is None:
         return ("there is no allocation",)
-    deployed: dict[str, list[MarketDeployment]] = defaultdict(list)
+    if market.objective is Objective.MAX_MIN:
+        return tuple(_shares_broken(market, allocation))
+    deployed: dict[tuple[str, int], list[MarketDeployment]] = defaultdict(list)
     for deployment in allocation.deployments:
-        deployed[deployment.service].append(deployment)
+        deployed[deployment.service, deployment.slot].append(deployment)
     return (
         *_pools_broken(market, allocation),
-        *(broken for s in market.services for broken in _service_broken(s, deployed[s.name])),
+        *(
+            broken
+            for slot in range(market.slots)
+            for service in market.services
+            for broken in _service_broken(service, slot, deployed[service.name, slot])
+        ),
+        *_moves_broken(market, allocation),
         *_jobs_broken(market, allocation),
+        *_resale_broken(market, allocation),
         *_totals_broken(market, allocation),
     )
 
 
-def _used(allocation: Allocation) -> dict[PoolName, int]:
-    """Chips used, by pool."""
-    used: dict[PoolName, int] = defaultdict(int)
-    for uses in [d.chips for d in allocation.deployments] + [award.chips for award in allocation.jobs]:
-        for pool, chips in uses.items():
-            used[pool] += chips
+def _used(market: Market, allocation: Allocation) -> Mapping[tuple[PoolName, int], int]:
+    """Chips used, by pool and slot."""
+    used: dict[tuple[PoolName, int], int] = defaultdict(int)
+    uses: list[tuple[Mapping[PoolName, int], int | None]] = [
+        *((d.chips, d.slot) for d in allocation.deployments),
+        *((award.chips, award.slot) for award in allocation.jobs),
+        *(({award.pool: award.chips}, award.slot) for award in allocation.resale),
+    ]
+    for chips, slot in uses:
+        for t in range(market.slots) if slot is None else (slot,):
+            for pool, count in chips.items():
+                used[pool, t] += count
     return used
 
 
-def _pools_broken(market: Market, allocation: Allocation) -> list[str]:
-    used = _used(allocation)
-    stated = {use.pool: use.used for use in allocation.pools}
-    return [
-        f"pool {pool.name}: {used[pool.name]} chips used, {stated.get(pool.name)} stated, {pool.chips} there"
-        for pool in market.pools
-        if used[pool.name] != stated.get(pool.name) or used[pool.name] > pool.chips
-    ]
+def _pools_broken(market: Market, allocation: Allocation) -> Iterator[str]:
+    used = _used(market, allocation)
+    stated = {(use.pool, use.slot): use.used for use in allocation.pools}
+    for slot in range(market.slots):
+        for pool in market.pools:
+            count, said = used.get((pool.name, slot), 0), stated.get((pool.name, slot))
+            if count != said or count > pool.chips:
+                yield f"pool {pool.name}, slot {slot}: {count} chips used, {said} stated, {pool.chips} there"
 
 
-def _service_broken(service: MarketService, deployments: list[MarketDeployment]) -> list[str]:
+def _service_broken(service: MarketService, slot: int, deployments: list[MarketDeployment]) -> Iterator[str]:
     offers = {offer.name: offer for offer in service.offers}
+    demand = service.load(slot)
+    who = f"service {service.name}, slot {slot}"
     served: dict[str, float] = defaultdict(float)
-    broken = []
     for deployment in deployments:
         offer = offers[deployment.offer]
         load = 0.0
         for name, share in deployment.share.items():
             served[name] += share
-            load += share * service.demand[name] / offer.capacity[name]
+            load += share * demand[name] / offer.capacity[name]
         if load > deployment.replicas * (1 + TOLERANCE):
-            broken.append(
-                f"service {service.name}: offer {offer.name} needs {load} replicas, has {deployment.replicas}"
-            )
+            yield f"{who}: offer {offer.name} needs {load} replicas, has {deployment.replicas}"
+        if offer.most is not None and deployment.replicas > offer.most:
+            yield f"{who}: offer {offer.name} has {deployment.replicas} replicas, at most {offer.most} may be"
         if dict(deployment.chips) != {pool: n * deployment.replicas for pool, n in offer.chips.items()}:
-            broken.append(f"service {service.name}: offer {offer.name} states {deployment.chips} chips")
-    return broken + [
-        f"service {service.name}: {served[name]} of class {name} is served"
-        for name, load in service.demand.items()
-        if load > 0 and abs(served[name] - 1) > TOLERANCE
-    ]
+            yield f"{who}: offer {offer.name} states {deployment.chips} chips"
+    for name, load in demand.items():
+        if load > 0 and abs(served[name] - 1) > TOLERANCE:
+            yield f"{who}: {served[name]} of class {name} is served"
 
 
-def _jobs_broken(market: Market, allocation: Allocation) -> list[str]:
-    awards = {award.job: award for award in allocation.jobs}
-    broken = []
+def _moves_broken(market: Market, allocation: Allocation) -> Iterator[str]:
+    offers = {(s.name, o.name): o for s in market.services for o in s.offers}
+    started = dict.fromkeys(range(market.slots), 0)
+    counts_moves = market.counts_moves
+    for deployment in allocation.deployments:
+        count = _started(offers[deployment.service, deployment.offer], deployment)
+        started[deployment.slot] += count
+        if deployment.started != (count if counts_moves else None):
+            yield f"service {deployment.service}: {count} replicas started, {deployment.started} stated"
+    for slot, count in started.items():
+        if market.max_moves is not None and count > market.max_moves:
+            yield f"slot {slot}: {count} replicas started, {market.max_moves} may be"
+
+
+def _jobs_broken(market: Market, allocation: Allocation) -> Iterator[str]:
+    awards: dict[str, list[JobAward]] = defaultdict(list)
+    for award in allocation.jobs:
+        awards[award.job].append(award)
     for job in market.jobs:
-        award = awards[job.name]
-        if award.option is None:
-            if job.required or award.chips or award.progress:
-                broken.append(f"job {job.name}: no option taken, yet {award}")
-        elif (award.chips, award.progress) != (
-            job.options[award.option].chips,
-            job.options[award.option].progress,
-        ):
-            broken.append(f"job {job.name}: {award} is not its option {award.option}")
-    return broken
+        breathes = job.elastic and market.slots > 1
+        if [award.slot for award in awards[job.name]] != (list(range(market.slots)) if breathes else [None]):
+            yield f"job {job.name}: {awards[job.name]} is not an award for each slot in which it chooses"
+        for award in awards[job.name]:
+            yield from _award_broken(job, award)
 
 
-def _totals_broken(market: Market, allocation: Allocation) -> list[str]:
+def _award_broken(job: MarketJob, award: JobAward) -> Iterator[str]:
+    if award.option is None:
+        if job.required or award.chips or award.progress:
+            yield f"job {job.name}: no option taken, yet {award}"
+        return
+    option = job.options[award.option]
+    if (award.chips, award.progress) != (option.chips, option.progress):
+        yield f"job {job.name}: {award} is not its option {award.option}"
+    if not job.is_in_time(option):
+        yield f"job {job.name}: option {award.option} misses the deadline of {job.deadline_hours} hours"
+
+
+def _resale_broken(market: Market, allocation: Allocation) -> Iterator[str]:
+    awards: dict[str, list[ResaleAward]] = defaultdict(list)
+    for award in allocation.resale:
+        awards[award.product].append(award)
+    for product in market.resale:
+        slots = [None] if product.kind is ResaleKind.RESERVED else list(range(market.slots))
+        if [award.slot for award in awards[product.name]] != slots:
+            yield f"product {product.name}: sold in {awards[product.name]}, may be in {slots}"
+        yield from (
+            f"{award} is not of {product}" for award in awards[product.name] if not _is_of(product, award)
+        )
+
+
+def _is_of(product: MarketResale, award: ResaleAward) -> bool:
+    return award.pool == product.pool and 0 <= award.chips <= product.chips
+
+
+def _shares_broken(market: Market, allocation: Allocation) -> Iterator[str]:
+    """What is wrong with parts of the time under max-min fairness."""
+    options = {job.name: job.options for job in market.jobs}
+    busy = dict.fromkeys(options, 0.0)
+    progress = dict.fromkeys(options, 0.0)
+    used: dict[PoolName, float] = defaultdict(float)
+    for award in allocation.jobs:
+        if award.option is None or award.share is None:
+            continue
+        option = options[award.job][award.option]
+        busy[award.job] += award.share
+        progress[award.job] += award.share * option.progress
+        for pool, chips in option.chips.items():
+            used[pool] += award.share * chips
+    yield from (f"job {name}: runs {part} of the time" for name, part in busy.items() if part > 1 + TOLERANCE)
+    yield from (
+        f"pool {pool.name}: {used[pool.name]} chips used, {pool.chips} there"
+        for pool in market.pools
+        if used[pool.name] > pool.chips * (1 + TOLERANCE)
+    )
+    level = min(progress[job.name] / job.weight for job in market.jobs)
+    if not math.isclose(level, allocation.objective or 0.0, rel_tol=TOLERANCE, abs_tol=1e-12):
+        yield f"objective {allocation.objective} stated, the least progress/weight is {level}"
+
+
+def _totals_broken(market: Market, allocation: Allocation) -> Iterator[str]:
     if allocation.objective is None or allocation.bound is None:
-        return ["no objective or no bound"]
+        yield "no objective or no bound"
+        return
     true = objective(market, allocation)
-    allowed = TOLERANCE * max(_earned(market, allocation) + _paid(market, allocation), abs(allocation.bound))
-    broken = []
+    turnover = (
+        _earned(market, allocation)
+        + _paid(market, allocation)
+        + sum(product.chips * product.value for product in market.resale)
+    )
+    allowed = TOLERANCE * max(turnover, abs(allocation.bound))
     if not math.isclose(true, allocation.objective, abs_tol=allowed):
-        broken.append(f"objective {allocation.objective} stated, {true} summed")
+        yield f"objective {allocation.objective} stated, {true} summed"
     if allocation.bound < allocation.objective - allowed:
-        broken.append(f"bound {allocation.bound} is below the objective {allocation.objective}")
-    return broken
+        yield f"bound {allocation.bound} is below the objective {allocation.objective}"

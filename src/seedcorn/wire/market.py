@@ -15,7 +15,11 @@ from seedcorn.domain.market import (
     MarketJob,
     MarketOffer,
     MarketPool,
+    MarketResale,
     MarketService,
+    Objective,
+    ResaleAward,
+    ResaleKind,
     Shortage,
 )
 from seedcorn.wire._fields import Absent, Document, Many, Name
@@ -26,6 +30,8 @@ from seedcorn.wire._writing import json_bytes
 _ChipCount: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 _Amount: TypeAlias = Annotated[float, Field(ge=0)]
 _Chips: TypeAlias = _ChipCount | Annotated[dict[str, _ChipCount], Field(min_length=1)]
+_Load: TypeAlias = _Amount | Many[_Amount]
+_Replicas: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class MarketPoolDocument(Document):
@@ -62,14 +68,21 @@ class MarketOfferDocument(_Use):
         "replica add. A class that is missing cannot be served.",
     )
     cost: _Amount = Field(default=0.0, description="Paid per replica, on top of its chips.")
+    today: _Replicas = Field(default=0, description="Replicas running now.")
+    move_cost: _Amount = Field(
+        default=0.0,
+        description="Paid per hour for each replica beyond those of `today`: what a start costs once, over the "
+        "hours that the answer is to stand.",
+    )
 
 
 class MarketServiceDocument(Document):
     """Load that must be carried in full."""
 
     name: Name = Field(description="Unique among services.")
-    demand: dict[str, _Amount] = Field(
-        min_length=1, description="Class to load, in the unit of the capacities."
+    demand: dict[str, _Load] = Field(
+        min_length=1,
+        description="Class to load, in the unit of the capacities; a list has the load of each slot.",
     )
     offers: Many[MarketOfferDocument] = Field(default=(), description="Replicas it may be served by.")
 
@@ -81,19 +94,40 @@ class JobOptionDocument(_Use):
 
 
 class MarketJobDocument(Document):
-    """A job that takes one of its options, whole, or waits."""
+    """A job that takes one of its options, whole, or waits. What it takes, it keeps in every slot."""
 
     name: Name = Field(description="Unique among jobs.")
     weight: _Amount = Field(default=1.0, description="Worth of one unit of its progress.")
     required: bool = Field(default=False, description="Whether it must run.")
+    elastic: bool = Field(default=False, description="Whether it may take another option in every slot.")
+    work: Annotated[_Amount | None, Absent("not said")] = Field(
+        default=None, description="Hours that progress 1 takes to finish it."
+    )
+    deadline_hours: Annotated[Annotated[float, Field(gt=0)] | None, Absent("none")] = Field(
+        default=None, description="Hours in which it must be finished: an option that takes longer is none."
+    )
     options: Many[JobOptionDocument] = Field(min_length=1, description="Sizes it may run at.")
+
+
+class MarketResaleDocument(Document):
+    """Chips that may be sold: as many as pay more than anything else makes of them."""
+
+    name: Name = Field(description="Unique among products.")
+    pool: str = Field(description="Whose chips are sold.")
+    chips: _ChipCount = Field(description="Sold at most.")
+    value: _Amount = Field(description="Of one chip-hour, in the unit of the pools' prices.")
+    kind: Annotated[ResaleKind, Field(strict=False)] = Field(
+        default=ResaleKind.RESERVED, description="As many chips in every slot, or slot by slot."
+    )
 
 
 class MarketDocument(Document):
     """A market: find the allocation of highest worth.
 
-    Σ weight·progress − Σ price·chips used − Σ cost·replicas is maximised, so that all demand is carried,
-    required jobs run, and no pool uses more chips than it has.
+    Σ weight·progress + Σ value·chips sold − Σ price·chips used − Σ cost·replicas − Σ move_cost·replicas
+    started is maximised, on the mean of the slots, so that all demand is carried, required jobs run, and no
+    pool uses more chips than it has. Under `max-min`, jobs share the chips by time, and the least
+    progress/weight of any of them is maximised instead.
     """
 
     seedcorn: Literal[1] = Field(description="Version of the document's form.")
@@ -101,6 +135,16 @@ class MarketDocument(Document):
     pools: Many[MarketPoolDocument] = Field(min_length=1, description="The chips.")
     services: Many[MarketServiceDocument] = Field(default=(), description="Who must be served.")
     jobs: Many[MarketJobDocument] = Field(default=(), description="Who may train.")
+    resale: Many[MarketResaleDocument] = Field(default=(), description="What may be sold.")
+    slots: Annotated[int, Field(ge=1, le=24)] = Field(
+        default=1, description="Equally long parts that the day is planned in."
+    )
+    max_moves: Annotated[_Replicas | None, Absent("any number")] = Field(
+        default=None, description="Replicas beyond those of `today` that there may be in any slot."
+    )
+    objective: Annotated[Objective, Field(strict=False)] = Field(
+        default=Objective.VALUE, description="What is maximised; `max-min` is for jobs alone."
+    )
 
 
 def read_market(path: Path) -> Market:
@@ -117,21 +161,52 @@ def read_market(path: Path) -> Market:
         ),
         services=tuple(_service(service) for service in document.services),
         jobs=tuple(_job(job) for job in document.jobs),
+        resale=tuple(
+            MarketResale(
+                name=product.name,
+                pool=PoolName(product.pool),
+                chips=product.chips,
+                value=product.value,
+                kind=product.kind,
+            )
+            for product in document.resale
+        ),
+        slots=document.slots,
+        max_moves=document.max_moves,
+        objective=document.objective,
     )
 
 
 def _service(document: MarketServiceDocument) -> MarketService:
     offers = (
-        MarketOffer(name=offer.name, chips=offer.by_pool(), capacity=offer.capacity, cost=offer.cost)
+        MarketOffer(
+            name=offer.name,
+            chips=offer.by_pool(),
+            capacity=offer.capacity,
+            cost=offer.cost,
+            today=offer.today,
+            move_cost=offer.move_cost,
+        )
         for offer in document.offers
     )
-    return MarketService(name=document.name, demand=document.demand, offers=tuple(offers))
+    return MarketService(
+        name=document.name,
+        demand={name: load for name, load in document.demand.items() if not isinstance(load, tuple)},
+        offers=tuple(offers),
+        tidal={name: load for name, load in document.demand.items() if isinstance(load, tuple)},
+    )
 
 
 def _job(document: MarketJobDocument) -> MarketJob:
     options = (JobOption(chips=option.by_pool(), progress=option.progress) for option in document.options)
     return MarketJob(
-        name=document.name, options=tuple(options), weight=document.weight, required=document.required
+        name=document.name,
+        options=tuple(options),
+        weight=document.weight,
+        required=document.required,
+        elastic=document.elastic,
+        work=document.work,
+        deadline_hours=document.deadline_hours,
     )
 
 
@@ -141,7 +216,12 @@ def _problems(market: MarketDocument) -> Iterator[Problem]:
     yield from _twice(pools, "pools")
     yield from _twice([service.name for service in market.services], "services")
     yield from _twice([job.name for job in market.jobs], "jobs")
+    yield from _twice([product.name for product in market.resale], "resale")
+    for r, product in enumerate(market.resale):
+        if product.pool not in pools:
+            yield Problem(("resale", r, "pool"), _no_pool(product.pool, pools))
     for s, service in enumerate(market.services):
+        yield from _tide_problems(service, market.slots, "services", s, "demand")
         yield from _twice([offer.name for offer in service.offers], "services", s, "offers")
         for o, offer in enumerate(service.offers):
             yield from _use_problems(offer, pools, "services", s, "offers", o)
@@ -149,6 +229,57 @@ def _problems(market: MarketDocument) -> Iterator[Problem]:
     for j, job in enumerate(market.jobs):
         for k, option in enumerate(job.options):
             yield from _use_problems(option, pools, "jobs", j, "options", k)
+        yield from _deadline_problems(job, "jobs", j)
+    if market.objective is Objective.MAX_MIN:
+        yield from _max_min_problems(market)
+
+
+def _tide_problems(service: MarketServiceDocument, slots: int, *steps: Step) -> Iterator[Problem]:
+    for name, load in service.demand.items():
+        if isinstance(load, tuple) and len(load) != slots:
+            message = (
+                f"expected a number or a list of {slots} (one for each of 'slots'), got a list of {len(load)}"
+            )
+            yield Problem((*steps, name), message)
+
+
+def _deadline_problems(job: MarketJobDocument, *steps: Step) -> Iterator[Problem]:
+    if job.deadline_hours is None:
+        return
+    if job.work is None:
+        yield Problem((*steps, "deadline_hours"), "a deadline needs 'work', the hours that progress 1 takes")
+    if job.elastic:
+        message = (
+            "an elastic job has no one pace to meet a deadline at: give up 'elastic' or 'deadline_hours'"
+        )
+        yield Problem((*steps, "deadline_hours"), message)
+
+
+def _max_min_problems(market: MarketDocument) -> Iterator[Problem]:
+    """Max-min fairness is for jobs alone, on one slot."""
+    if not market.jobs:
+        yield Problem(("objective",), "'max-min' shares chips among jobs, and there are none")
+    for key, given in (
+        ("services", bool(market.services)),
+        ("resale", bool(market.resale)),
+        ("slots", market.slots > 1),
+        ("max_moves", market.max_moves is not None),
+    ):
+        if given:
+            yield Problem((key,), f"has no part in 'max-min', which is for jobs alone: leave {key!r} out")
+    for j, job in enumerate(market.jobs):
+        if job.weight == 0.0:
+            yield Problem(("jobs", j, "weight"), "expected more than 0 under 'max-min', got 0")
+        if job.deadline_hours is not None:
+            yield Problem(("jobs", j, "deadline_hours"), "has no part in 'max-min': leave it out")
+        if job.required:
+            yield Problem(
+                ("jobs", j, "required"), "has no part in 'max-min', where every job runs: leave it out"
+            )
+
+
+def _no_pool(name: str, pools: Sequence[str]) -> str:
+    return f"no pool is called {name!r}{did_you_mean(name, pools)}"
 
 
 def _twice(names: Sequence[str], *steps: Step) -> Iterator[Problem]:
@@ -164,14 +295,13 @@ def _use_problems(use: _Use, pools: Sequence[str], *steps: Step) -> Iterator[Pro
         if use.pool is None:
             yield Problem(steps, "'pool' is required where 'chips' is one number")
         elif use.pool not in pools:
-            yield Problem((*steps, "pool"), f"no pool is called {use.pool!r}{did_you_mean(use.pool, pools)}")
+            yield Problem((*steps, "pool"), _no_pool(use.pool, pools))
         return
     if use.pool is not None:
         yield Problem((*steps, "pool"), "give either 'pool' or pools in 'chips', not both")
     for pool in use.chips:
         if pool not in pools:
-            message = f"no pool is called {pool!r}{did_you_mean(pool, pools)}"
-            yield Problem((*steps, "chips", pool), message, at_key=True)
+            yield Problem((*steps, "chips", pool), _no_pool(pool, pools), at_key=True)
 
 
 def _stray_classes(
@@ -185,7 +315,12 @@ def _stray_classes(
 
 
 def allocation_json(allocation: Allocation) -> bytes:
-    """The answer as JSON. Numbers that are not finite are ``null``."""
+    """The answer as JSON. Numbers that are not finite are ``null``.
+
+    ``slot`` is there where the day has several, ``null`` for what is the same in all of them; ``started``
+    where moves count; ``share`` of a job where jobs share chips by time; ``resale`` where chips may be sold.
+    """
+    is_day = any(use.slot > 0 for use in allocation.pools)
     return json_bytes(
         {
             "seedcorn": 1,
@@ -198,8 +333,10 @@ def allocation_json(allocation: Allocation) -> bytes:
                 {
                     "service": deployment.service,
                     "offer": deployment.offer,
+                    **({"slot": deployment.slot} if is_day else {}),
                     **_use(deployment.chips),
                     "replicas": deployment.replicas,
+                    **({} if deployment.started is None else {"started": deployment.started}),
                     "share": dict(deployment.share),
                 }
                 for deployment in allocation.deployments
@@ -208,14 +345,22 @@ def allocation_json(allocation: Allocation) -> bytes:
                 {
                     "job": award.job,
                     "option": award.option,
+                    **({"slot": award.slot} if is_day else {}),
                     **_use(award.chips),
+                    **({} if award.share is None else {"share": award.share}),
                     "progress": award.progress,
                 }
                 for award in allocation.jobs
             ],
+            **(
+                {"resale": [_sale(award, is_day=is_day) for award in allocation.resale]}
+                if allocation.resale
+                else {}
+            ),
             "pools": [
                 {
                     "pool": use.pool,
+                    **({"slot": use.slot} if is_day else {}),
                     "chips": use.chips,
                     "used": use.used,
                     "free": use.free,
@@ -227,6 +372,15 @@ def allocation_json(allocation: Allocation) -> bytes:
             "seconds": allocation.seconds,
         }
     )
+
+
+def _sale(award: ResaleAward, *, is_day: bool) -> Json:
+    return {
+        "product": award.product,
+        **({"slot": award.slot} if is_day else {}),
+        "pool": award.pool,
+        "chips": award.chips,
+    }
 
 
 def _use(chips: Mapping[PoolName, int]) -> dict[str, Json]:
@@ -246,6 +400,8 @@ def _shortage(shortage: Shortage) -> Json:
         "shed": dict(shortage.shed),
         "wait": shortage.wait,
         "needed": shortage.needed,
+        **({"add_moves": shortage.add_moves} if shortage.add_moves else {}),
+        **({} if shortage.deadline_hours is None else {"deadline_hours": shortage.deadline_hours}),
     }
 
 
