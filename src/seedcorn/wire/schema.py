@@ -4,9 +4,11 @@ from pydantic import BaseModel
 
 from seedcorn.errors import UnknownName
 from seedcorn.wire._text import Json
+from seedcorn.wire.evidence import EvidenceDocument
 from seedcorn.wire.market import MarketDocument
 from seedcorn.wire.outcome import OutcomeDocument
 from seedcorn.wire.plan import PlanDocument
+from seedcorn.wire.prediction import ServingDocument, TrainingDocument
 from seedcorn.wire.scenario import ScenarioDocument
 
 _MODELS: dict[str, type[BaseModel]] = {
@@ -14,6 +16,9 @@ _MODELS: dict[str, type[BaseModel]] = {
     "plan": PlanDocument,
     "market": MarketDocument,
     "outcome": OutcomeDocument,
+    "evidence": EvidenceDocument,
+    "prediction-serving": ServingDocument,
+    "prediction-training": TrainingDocument,
 }
 
 
