@@ -39,6 +39,14 @@ def warn(message: str) -> None:
     sys.stderr.write(f"warning: {message}\n")
 
 
+def note_compilation() -> None:
+    """Say so where the first replay after an install is about to compile its kernels."""
+    from seedcorn.replay import kernels_are_compiled
+
+    if not kernels_are_compiled():
+        sys.stderr.write("compiling the replay kernels, once after an install …\n")
+
+
 @contextmanager
 def progress_shown() -> Iterator[Callable[[str, int, int], None]]:
     """Progress on stderr, once the work has taken :data:`SILENT_S`: a bar on a terminal, else a line per phase.

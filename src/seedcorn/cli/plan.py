@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seedcorn.cli.evidence import Store, kept_measurements
-from seedcorn.cli.output import print_page, progress_shown, warn
+from seedcorn.cli.output import note_compilation, print_page, progress_shown, warn
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.errors import InputError, UnknownName
@@ -95,6 +95,7 @@ def _planned(
         warn(f"{path}: {why}")
     for path, what in located.document.warnings():
         warn(f"{path}: {what}")
+    note_compilation()
     with progress_shown() as progress:
         made = plan_scenario(resolve(located, measurements), progress)
     made = replace(made, defaults=located.document.defaults_used())
@@ -175,6 +176,7 @@ def _replay_plan(path: Path, store: Path | None, as_json: bool) -> None:
     scenario = resolve(file.scenario, kept_measurements(store))
     if scenario.inputs_hash != file.plan.inputs_hash:
         warn(f"{path}: a chip, model, trace or measurement is not what the plan was made from")
+    note_compilation()
     with progress_shown() as progress:
         replayed = replay_plan(file.plan, scenario, progress)
     if as_json:
@@ -206,6 +208,7 @@ def _replay_single(
     from seedcorn.study import replay_single
     from seedcorn.wire import outcome_json
 
+    note_compilation()
     replayed = replay_single(
         trace=trace,
         model=model,
