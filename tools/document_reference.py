@@ -1,4 +1,4 @@
-"""Write docs/reference/scenario.md and plan.md from the schemas of the documents.
+"""Write docs/reference/scenario.md, plan.md and market.md from the schemas of the documents.
 
 Run as ``python tools/document_reference.py`` after a change to the models; a test keeps the pages in step.
 """
@@ -73,6 +73,83 @@ prints its JSON Schema.
 for each service its objectives and the same `outcome` as below.
 """
 
+MARKET_HEAD = """\
+# The market document
+
+<!-- Written by tools/document_reference.py from the models in seedcorn.wire: change those. -->
+
+Chips, services with capacities that you measured yourself, jobs, and what may be sold: JSON or YAML. `seedcorn
+solve MARKET` clears it; [the fleet is a market](../explanation/market.md) explains how. `seedcorn schema market`
+prints its JSON Schema. The least that clears:
+
+```yaml
+seedcorn: 1
+kind: market
+pools:
+  - {name: h800, chips: 16, price: 1.0}
+  - {name: h20, chips: 40, price: 0.2}
+services:
+  - name: chat
+    demand: {short: 80.0, long: 12.5}
+    offers:
+      - {name: h20-tp1, pool: h20, chips: 1, capacity: {short: 6.1, long: 0.9}}
+      - {name: h800-tp2, pool: h800, chips: 2, capacity: {short: 40.0, long: 6.0}}
+```
+
+Prices, values, costs, and weight · progress are in one unit of your choice, per hour. The least document has one
+slot and moves that cost nothing; the rest of this page is what you may add. A day of three slots, with some of everything:
+
+```yaml
+seedcorn: 1
+kind: market
+slots: 3
+max_moves: 40
+pools:
+  - {name: h800, chips: 16, price: 1.0}
+  - {name: h20, chips: 40, price: 0.2}
+services:
+  - name: chat
+    demand: {short: [20.0, 80.0, 50.0], long: 12.5}   # a number is the load of every slot
+    offers:
+      - {name: h20-tp1, pool: h20, chips: 1, capacity: {short: 6.1, long: 0.9}, today: 12, move_cost: 0.05}
+jobs:
+  - name: next-gen          # a gang: the same chips in every slot
+    required: true
+    work: 900               # hours of progress 1
+    deadline_hours: 110     # so progress below 8.2 is no option
+    options: [{pool: h800, chips: 8, progress: 7.5}, {pool: h800, chips: 16, progress: 14.0}]
+  - name: batch             # breathes with the load
+    elastic: true
+    options: [{pool: h20, chips: 8, progress: 3.0}, {pool: h20, chips: 16, progress: 6.0}]
+resale:
+  - {name: cloud, pool: h20, chips: 6, value: 0.3}               # as many in every slot
+  - {name: spot, pool: h20, chips: 16, value: 0.25, kind: spot}  # slot by slot
+```
+
+- **The objective is per hour, the mean of the slots.** A one-off cost has no place in it as it stands: `move_cost` is
+  what a start costs, divided by the hours that the answer is to stand.
+- **Moves are counted against `today` in every slot by itself**: a replica started for two slots is paid in two, and
+  `max_moves` bounds each slot. Switching from one slot to the next costs nothing.
+- **Resale displaces nothing unless it pays more.** Services are always served, required jobs run; a chip is sold where
+  its value is above its price and above what any other job or product makes of it.
+- **An elastic job chooses anew in every slot**; with `required` it must run in each. It cannot have a deadline.
+- **A required job with no option in time** makes the market infeasible: the answer says when it would finish, and what
+  would save it. One that is not required waits.
+- **`objective: max-min`** is a market of its own, of `pools` and `jobs` alone: each job may split its time among its
+  options, and the least progress/weight of any job is maximised. `weight` is then what the job is
+  entitled to. It is one level: what the other jobs get beyond it is not shared out further.
+
+## The answer
+
+`seedcorn solve MARKET --json` prints it: `status`, `objective`, `bound`, `gap`, then `deployments`, `jobs`, `pools`
+and `shortages`. Where a market has more than one slot, each entry has its `slot`, counted from 0, `null` for
+what is the same in all of them. `started` stands at deployments where `today`, `move_cost` or `max_moves` is given,
+`resale` where something may be sold, and `share` (of the time) at jobs under `max-min`.
+
+`shadow_price` is what one more chip in that slot would add per hour of the slot; one more chip all day adds the
+mean over the pool's slots.
+"""
+
 
 def pages() -> dict[str, str]:
     """Each page by its file name: its head, then a table per part of the document, in the order of its keys."""
@@ -82,6 +159,7 @@ def pages() -> dict[str, str]:
             [SCENARIO_HEAD, *_document("scenario"), "## Checked, and not used yet\n", *not_used, ""]
         ),
         "plan.md": "\n".join([PLAN_HEAD, *_document("plan")]),
+        "market.md": "\n".join([MARKET_HEAD, *_document("market")]),
     }
 
 
