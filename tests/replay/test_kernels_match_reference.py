@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.replay.kernels import gaps
 from seedcorn.replay.reference import replay_slowly
-from seedcorn.replay.simulation import replay_requests
+from seedcorn.replay.simulation import drawn_pairs, replay_requests
 from tests.replay.builders import TICK_S, a_step_model, a_trace
 
 ticks = st.integers(0, 40)
@@ -53,7 +53,8 @@ def traces(draw):
 
 def assert_same(models, engine, trace, router):
     times = replay_requests(models, engine, trace, router=router)
-    ends, replicas = replay_slowly(models, engine, trace, router=router)
+    pairs = drawn_pairs(np.random.default_rng(0), trace.num_requests, max(len(models), 2)).tolist()
+    ends, replicas = replay_slowly(models, engine, trace, router=router, pairs=pairs)
 
     assert [end is None for end in ends] == [replica < 0 for replica in times.replica]
     served = [end for end in ends if end is not None]
@@ -91,6 +92,25 @@ def test_unlike_replicas_behind_a_router(engine, models, trace, router):
     assert_same(models, engine, trace, router)
 
 
+@pytest.mark.parametrize("router", Router)
+@pytest.mark.parametrize("kv_tokens", [900, 20_000])
+def test_many_replicas_with_long_queues(router, kv_tokens):
+    """Enough replicas, requests and ties that a router must leave most of them unlooked at."""
+    rng = np.random.default_rng(11)
+    trace = a_trace(
+        np.cumsum(rng.integers(0, 3, 700)) * 2.0**-9, rng.integers(1, 200, 700), rng.integers(1, 60, 700)
+    )
+    engine = EngineSettings(max_num_seqs=8, max_num_batched_tokens=128)
+    models = [
+        a_step_model(
+            fixed_s=2.0**-7, token_s=TICK_S * k, context_s=TICK_S, pair_s=TICK_S, kv_tokens=kv_tokens
+        )
+        for k in (1, 4, 16)
+    ]
+
+    assert_same((models * 34)[:100], engine, trace, router)
+
+
 @pytest.mark.parametrize("prefix_caching", [True, False])
 def test_a_starved_replica_that_preempts_all_the_time(prefix_caching):
     rng = np.random.default_rng(5)
@@ -110,7 +130,7 @@ def test_a_starved_replica_that_preempts_all_the_time(prefix_caching):
 def test_survivors_are_reused_so_prefix_caching_saves_steps():
     rng = np.random.default_rng(5)
     trace = a_trace(np.zeros(200), rng.integers(1, 300, 200), rng.integers(1, 200, 200))
-    model = a_step_model(kv_tokens=1500)
+    model = a_step_model(kv_tokens=700)
 
     steps = {
         caching: replay_requests(

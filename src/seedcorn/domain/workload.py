@@ -97,6 +97,7 @@ class Router(StrEnum):
 
     ROUND_ROBIN = "round-robin"
     LEAST_OUTSTANDING = "least-outstanding"
+    POWER_OF_TWO = "power-of-two"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

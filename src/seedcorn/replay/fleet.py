@@ -32,9 +32,10 @@ def replay(
     *,
     router: Router = Router.ROUND_ROBIN,
     slo: Slo | None = None,
+    seed: int = 0,
 ) -> Outcome:
     """Outcome of ``trace`` on ``replicas`` behind one router; see ``replay_requests`` for the arguments."""
-    return outcome(replay_requests(replicas, engine, trace, router=router), trace, slo=slo)
+    return outcome(replay_requests(replicas, engine, trace, router=router, seed=seed), trace, slo=slo)
 
 
 def replay_groups(

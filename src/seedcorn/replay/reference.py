@@ -210,9 +210,17 @@ class Replica:
 
 
 def replay_slowly(
-    models: Sequence[StepModel], engine: EngineSettings, trace: Trace, *, router: Router
+    models: Sequence[StepModel],
+    engine: EngineSettings,
+    trace: Trace,
+    *,
+    router: Router,
+    pairs: Sequence[tuple[int, int]] = (),
 ) -> tuple[list[Running | None], list[Replica]]:
-    """Replay ``trace``: every request at its end (``None``: refused), and every replica at its own."""
+    """Replay ``trace``: every request at its end (``None``: refused), and every replica at its own.
+
+    ``pairs`` are what ``POWER_OF_TWO`` drew, a pair of replicas for each request.
+    """
     replicas = [Replica(model, engine) for model in models]
     credit = dict.fromkeys(replicas, 0)
     ends: list[Running | None] = []
@@ -230,8 +238,12 @@ def replay_slowly(
                 credit[replica] += 1
             chosen = max(able, key=lambda replica: credit[replica])
             credit[chosen] -= len(able)
-        else:
+        elif router is Router.LEAST_OUTSTANDING:
             chosen = min(able, key=lambda replica: replica.outstanding)
+        else:
+            circle = [*replicas, *replicas]
+            pair = [next(r for r in circle[first:] if r in able) for first in pairs[number]]
+            chosen = min(pair, key=lambda replica: (replica.outstanding, replicas.index(replica)))
         chosen.waiting.append(request)
         ends.append(request)
     for replica in replicas:

@@ -1,6 +1,6 @@
 """Replay a trace on replicas behind a router: domain values in, per-request times out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +38,12 @@ class RequestTimes:
 
 def kernels_are_compiled(router: Router = Router.ROUND_ROBIN) -> bool:
     """Whether a replay with ``router`` can start at once; otherwise its first one compiles for some seconds."""
-    if router is Router.ROUND_ROBIN:
-        return is_compiled(routing.run_until)
-    return is_compiled(routing.run_least_outstanding)
+    entry: dict[Router, Callable[..., object]] = {
+        Router.ROUND_ROBIN: routing.run_until,
+        Router.LEAST_OUTSTANDING: routing.run_least_outstanding,
+        Router.POWER_OF_TWO: routing.run_power_of_two,
+    }
+    return is_compiled(entry[router])
 
 
 def held_tokens(step_model: StepModel, engine: EngineSettings) -> int:
@@ -103,6 +106,7 @@ def replay_requests(
     trace: Trace,
     *,
     router: Router = Router.ROUND_ROBIN,
+    seed: int = 0,
 ) -> RequestTimes:
     """Replay ``trace`` until its last request is done.
 
@@ -111,8 +115,9 @@ def replay_requests(
         engine: The scheduler's limits, the same for all replicas.
         trace: What arrives.
         router: ``ROUND_ROBIN`` deals requests out in turn; ``LEAST_OUTSTANDING`` sends each to the
-            replica with the fewest tokens still to be computed. Neither asks a replica whose KV
-            cache could never hold the request.
+            replica with the fewest tokens still to be computed; ``POWER_OF_TWO`` to the one of two drawn
+            at random that has fewer. None asks a replica whose KV cache could never hold the request.
+        seed: Of the draws of ``POWER_OF_TWO``.
 
     Raises:
         InputError: The engine's limits contradict each other.
@@ -123,10 +128,21 @@ def replay_requests(
     requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
     dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
     limits = engine_limits(engine)
-    outlook, near = no_outlook(state, engine), nobody_near(len(replicas))
-    routing.run_least_outstanding(0, dealt_to, limits, requests, state, outlook, near, gap_counts)
+    if router is Router.LEAST_OUTSTANDING:
+        outlook, near = no_outlook(state, engine), nobody_near(len(replicas))
+        routing.run_least_outstanding(0, dealt_to, limits, requests, state, outlook, near, gap_counts)
+    else:
+        pairs = drawn_pairs(np.random.default_rng(seed), trace.num_requests, len(replicas))
+        routing.run_power_of_two(0, pairs, dealt_to, limits, requests, state, gap_counts)
     routing.run_until(np.inf, limits, requests, state, gap_counts)
     return request_times(requests, state, gap_counts, dealt_to)
+
+
+def drawn_pairs(rng: np.random.Generator, num_requests: int, num_replicas: int) -> NDArray[np.int64]:
+    """(num_requests, 2) two different replicas for each request; drawing in parts gives the same."""
+    pairs = (rng.random((num_requests, 2)) * [num_replicas, num_replicas - 1]).astype(np.int64)
+    pairs[:, 1] += pairs[:, 1] >= pairs[:, 0]
+    return np.asarray(pairs, dtype=np.int64)
 
 
 def no_outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outlook:

@@ -14,6 +14,7 @@ from seedcorn.replay.kernels import batching, gaps, routing, tally
 from seedcorn.replay.metrics import binned_latency, ratio
 from seedcorn.replay.simulation import (
     Dealer,
+    drawn_pairs,
     engine_limits,
     held_tokens,
     idle_replicas,
@@ -116,6 +117,7 @@ def replay_stream(
     *,
     router: Router = Router.ROUND_ROBIN,
     slo: Slo | None = None,
+    seed: int = 0,
 ) -> StreamSums:
     """Replay a trace that comes in chunks, until its last request is done.
 
@@ -129,6 +131,7 @@ def replay_stream(
             replica (a thousand) go fastest.
         router: See ``replay_requests``.
         slo: For the attained.
+        seed: Of the draws of ``POWER_OF_TWO``.
 
     Raises:
         InputError: A chunk starts before the one above it ended, or the engine's limits contradict each other.
@@ -136,6 +139,7 @@ def replay_stream(
     limits, state, held = engine_limits(engine), idle_replicas(replicas, engine), _held(replicas, engine)
     dealer = Dealer(held, np.ones(len(replicas)))
     outlook, near = no_outlook(state, engine), nobody_near(len(replicas))
+    rng = np.random.default_rng(seed)
     gap_counts, tallies = np.zeros(gaps.NUM_BINS, dtype=np.int64), _no_tallies(slo)
     requests, arrived, first_s, now_s = _NO_REQUESTS, 0, np.inf, 0.0
     for chunk in chunks:
@@ -154,10 +158,13 @@ def replay_stream(
         if router is Router.ROUND_ROBIN or len(replicas) == 1:
             dealt_to[waiting:] = dealer.deal(chunk)
             routing.enqueue_dealt(waiting, dealt_to, requests, state)
-        else:
+        elif router is Router.LEAST_OUTSTANDING:
             routing.run_least_outstanding(
                 waiting, dealt_to, limits, requests, state, outlook, near, gap_counts
             )
+        else:
+            pairs = drawn_pairs(rng, chunk.num_requests, len(replicas))
+            routing.run_power_of_two(waiting, pairs, dealt_to, limits, requests, state, gap_counts)
         routing.run_until(now_s, limits, requests, state, gap_counts)
         requests = _settled(dealt_to, requests, state, tallies)
     routing.run_until(np.inf, limits, requests, state, gap_counts)

@@ -85,6 +85,64 @@ def run_until(
         advance(i, until_s, limits, requests, replicas, gap_counts)
 
 
+@jit
+def next_able(i: int, tokens: int, limits: Limits, replicas: Replicas) -> int:
+    """The first replica from ``i`` on, in a circle, that can hold ``tokens``; −1: none can."""
+    num_replicas = replicas.clock_s.shape[0]
+    for _ in range(num_replicas):
+        if tokens <= replicas.usable_blocks[i] << limits.block_shift:
+            return i
+        i = (i + 1) % num_replicas
+    return -1
+
+
+@jit
+def outstanding(i: int, replicas: Replicas) -> int:
+    """Outstanding tokens of replica ``i`` at its clock: not yet computed, nor begun to be."""
+    counters = replicas.counters[i]
+    return int(counters[WORK] - counters[CACHED] - counters[PARTIAL_CACHED])
+
+
+@jit
+def run_power_of_two(
+    first: int,
+    pairs: NDArray[np.int64],
+    dealt_to: NDArray[np.int32],
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    gap_counts: NDArray[np.int64],
+) -> None:
+    """Send each request, as it arrives, to the one of its pair of replicas with fewer outstanding tokens.
+
+    A replica that could never hold the request stands for the next one that can. Ties go to the first
+    replica in order.
+
+    Args:
+        first: Requests before it have been sent already.
+        pairs: (num_requests − first, 2)
+        dealt_to: (num_requests,) written in place; −1 where no replica can hold the request.
+        limits: The scheduler's.
+        requests: Results are written in place.
+        replicas: Not run further than the routing needs.
+        gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
+    """
+    for r in range(first, dealt_to.shape[0]):
+        now_s, tokens = requests.arrival_s[r], peak_tokens(r, requests)
+        best = next_able(int(pairs[r - first, 0]), tokens, limits, replicas)
+        dealt_to[r] = best
+        if best < 0:
+            continue
+        other = next_able(int(pairs[r - first, 1]), tokens, limits, replicas)
+        for i in (best, other):
+            advance(i, now_s, limits, requests, replicas, gap_counts)
+        ahead = outstanding(best, replicas) - outstanding(other, replicas)
+        if ahead > 0 or (ahead == 0 and other < best):
+            best = other
+        dealt_to[r] = best
+        enqueue(best, r, requests, replicas)
+
+
 _NO_LIMIT = int(np.iinfo(np.int64).max)
 
 
@@ -138,7 +196,7 @@ def look(i: int, limits: Limits, requests: Requests, replicas: Replicas, outlook
     counters, shift = replicas.counters[i], limits.block_shift
     decoding, cached, head = counters[DECODING], counters[CACHED], counters[HEAD]
     usable, clock_s = replicas.usable_blocks[i], replicas.clock_s[i]
-    outlook.outstanding[i] = counters[WORK] - cached - counters[PARTIAL_CACHED]
+    outlook.outstanding[i] = outstanding(i, replicas)
     outlook.steps[i] = outlook.started[i] = 0
     outlook.floor[i], outlook.loss_per_s[i] = outlook.outstanding[i], 0.0
     outlook.next_s[i] = outlook.until_s[i] = outlook.sure_s[i] = clock_s
