@@ -145,6 +145,11 @@ def test_options_that_contradict_the_report_are_refused(tmp_path):
         read(tmp_path, vllm_bench(), driver=Driver(concurrency=16))
 
 
+def test_limits_that_no_engine_has_are_refused(tmp_path):
+    with pytest.raises(InputError, match="128 is less than max_num_seqs 256"):
+        read(tmp_path, vllm_bench(), max_num_batched_tokens=128)
+
+
 def test_a_model_that_nobody_knows_is_refused(tmp_path):
     with pytest.raises(UnknownName):
         read(tmp_path, vllm_bench(model_id="my-finetune"), model=None)

@@ -86,7 +86,6 @@ def measurement_of(found: Found, given: Given, name: str) -> Measurement:
     """What was found, made complete by what is given; the user's word on names counts for more."""
     model = find_model(_either(given.model, found.model, lambda: _ask(name, "model"))).model
     chip = find_chip(_either(given.chip, found.chip, lambda: _ask(name, "chip"))).chip
-    limits = EngineSettings()
     return Measurement(
         key=EvidenceKey(
             model=model.name,
@@ -99,18 +98,30 @@ def measurement_of(found: Found, given: Given, name: str) -> Measurement:
             parallelism=_parallelism(given, found, name),
         ),
         replicas=given.replicas,
-        engine=EngineSettings(
-            max_num_seqs=given.max_num_seqs or found.max_num_seqs or limits.max_num_seqs,
-            max_num_batched_tokens=given.max_num_batched_tokens
-            or found.max_num_batched_tokens
-            or limits.max_num_batched_tokens,
-            gpu_memory_utilization=found.gpu_memory_utilization or limits.gpu_memory_utilization,
-        ),
+        engine=_engine(given, found, name),
         kv_tokens=given.kv_tokens or found.kv_tokens,
         points=found.points,
         log=found.log,
         source=f"{found.tool}: {name}",
     )
+
+
+def _engine(given: Given, found: Found, name: str) -> EngineSettings:
+    """The limits; vLLM's defaults where nobody says."""
+    default = EngineSettings()
+    engine = EngineSettings(
+        max_num_seqs=given.max_num_seqs or found.max_num_seqs or default.max_num_seqs,
+        max_num_batched_tokens=given.max_num_batched_tokens
+        or found.max_num_batched_tokens
+        or default.max_num_batched_tokens,
+        gpu_memory_utilization=found.gpu_memory_utilization or default.gpu_memory_utilization,
+    )
+    if engine.max_num_batched_tokens < engine.max_num_seqs:
+        raise InputError(
+            f"{name}: max_num_batched_tokens {engine.max_num_batched_tokens:,} is less than max_num_seqs "
+            f"{engine.max_num_seqs:,}, which no engine runs: give both as the server ran"
+        )
+    return engine
 
 
 def _parallelism(given: Given, found: Found, name: str) -> Parallelism:
