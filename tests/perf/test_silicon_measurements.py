@@ -101,5 +101,18 @@ def test_log_sigma_is_what_the_rows_show(errors):
     assert ninetieth / NINETY == pytest.approx(LOG_SIGMA, rel=0.05)
 
 
+def test_the_interval_holds_nine_in_ten_on_average_over_chips(errors):
+    chips = defaultdict(list)
+    for row in errors:
+        chips[row[1]].append(row)
+
+    held = []
+    for rows in chips.values():
+        magnitudes, weights = weighted(rows)
+        held.append(weights[magnitudes < NINETY * LOG_SIGMA].sum())
+
+    assert 0.85 <= np.mean(held) <= 0.95
+
+
 def test_half_of_the_rows_are_within_fifteen_percent(errors):
     assert np.median([abs(np.expm1(error)) for _, _, error in errors]) < 0.15
