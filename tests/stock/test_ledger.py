@@ -148,6 +148,11 @@ MALFORMED = {
         "1 serials for 2 chips",
     ),
     "the same serial twice": (an_entry("ordered", serials="A A"), "serials", "'A' is given 2 times"),
+    "two serials in one": (
+        replace(an_entry("ordered"), serials=("A,B",)),
+        "serials",
+        "it may hold no space, comma or semicolon",
+    ),
     "a pool on order": (an_entry("ordered", pool="a"), "pool", "ordered takes no pool"),
     "installed nowhere": (an_entry("installed"), "pool", "installed needs a pool"),
     "lent to nobody": (an_entry("lent"), "counterparty", "lent needs a counterparty"),
@@ -212,6 +217,21 @@ def test_a_correction_gives_serials_back(some_chips):
     record(some_chips, an_entry("delivered", serials="S3", on=21, site="y"))
 
     assert stock(some_chips)["in store at 'y'"] == 1
+
+
+def test_a_name_that_later_events_use_is_not_taken_back(ledger):
+    record(
+        ledger,
+        an_entry("ordered", 4),
+        an_entry("delivered", serials="S1", on=2),
+        an_entry("delivered", 3, on=2),
+        an_entry("failed", serials="S1", on=3),
+    )
+
+    with pytest.raises(
+        NotInStock, match=r"without event 'e2' .* 'e4' .* no nvidia-h20-96gb had the serial 'S1'"
+    ):
+        record(ledger, Correction(corrects="e2"))
 
 
 def test_what_later_events_rest_on_is_corrected_after_them(some_chips):

@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine, event
 
-from seedcorn.cli import main
 from seedcorn.domain.hardware import ChipName
 from seedcorn.errors import NotInStock
 from seedcorn.stock import Entry, Kind, open_ledger
@@ -37,7 +36,8 @@ def write(kind: Kind, db: str, count: int) -> int:
 
 
 def die_in_the_middle(db: str, file: str) -> None:
-    """Import a file; the process ends by SIGKILL between the first INSERT and COMMIT."""
+    """Import a file as the command does; the process ends by SIGKILL between the first INSERT and COMMIT."""
+    from seedcorn.cli import main
 
     @event.listens_for(Engine, "after_cursor_execute")
     def kill(_connection, _cursor, statement, *_rest):

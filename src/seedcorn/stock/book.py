@@ -30,6 +30,7 @@ class Book:
         """
         source, target = event.source, event.target
         assert target is not None, "a correction is left out of the book together with what it corrects"
+        self._refuse_unknown(event)
         known = [serial for serial in event.serials if serial in self.serials]
         if source is None:
             if known:
@@ -68,11 +69,10 @@ class Book:
         """Where the chips of an entry come from; ``None``: from outside.
 
         Raises:
-            NotInStock: No such chips are anywhere they could come from.
-            InputError: They could come from several places, or a serial number is unknown.
+            NotInStock: No such chips, or none with such serials, are anywhere they could come from.
+            InputError: They could come from several places.
         """
-        if not RULES[entry.kind].names_serials:
-            self._refuse_unknown(entry)
+        self._refuse_unknown(entry)
         if not RULES[entry.kind].before:
             return None
         known = {self.serials[serial] for serial in entry.serials if serial in self.serials}
@@ -83,12 +83,14 @@ class Book:
             return places[0]
         raise self._ambiguous(entry, places) if places else self._missing(entry)
 
-    def _refuse_unknown(self, entry: Entry) -> None:
-        for serial in entry.serials:
-            if serial not in self.serials:
-                raise InputError(
-                    f"{entry.kind}: no {entry.chip} had the serial {serial!r} by {entry.date}; chips get theirs "
-                    "when they are ordered, delivered or installed"
+    def _refuse_unknown(self, taken: Entry | Event) -> None:
+        for serial in taken.serials:
+            if serial not in self.serials and not RULES[taken.kind].names_serials:
+                raise NotInStock(
+                    f"{taken.kind}: no {taken.chip} had the serial {serial!r} by {taken.date}; chips get theirs "
+                    "when they are ordered, delivered or installed",
+                    asked=1,
+                    held=0,
                 )
 
     def _ambiguous(self, entry: Entry, places: list[Place]) -> InputError:

@@ -164,10 +164,6 @@ class Entry:
     key: str = ""
     where: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
 
-    def at(self, name: str) -> str | None:
-        """Place of a field in the file, or of the row where the file has no such column."""
-        return self.where.get(name, self.where.get(""))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
@@ -177,10 +173,6 @@ class Correction:
     document: str = ""
     key: str = ""
     where: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
-
-    def at(self, name: str) -> str | None:
-        """Place of a field in the file, or of the row where the file has no such column."""
-        return self.where.get(name, self.where.get(""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

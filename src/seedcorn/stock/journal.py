@@ -71,9 +71,7 @@ def draft(recorded: Sequence[Event], rows: Sequence[Row], *, now: datetime) -> D
         try:
             event = journal.add(row, now)
         except InputError as error:
-            error.where = error.where or row.at(
-                "serials" if isinstance(row, Entry) and row.serials else "quantity"
-            )
+            error.where = error.where or _at(row, _blamed(row))
             raise
         if event is None:
             repeated += 1
@@ -86,7 +84,6 @@ class _Journal:
     """The live events of each kind of chip in order of (date, id), and what they add up to."""
 
     def __init__(self, recorded: Sequence[Event]) -> None:
-        self._recorded = {event.id: event for event in recorded}
         self._by_key = {event.key: event for event in recorded}
         self._corrected = {event.corrects for event in recorded}
         self._logs: dict[ChipName, list[Event]] = {}
@@ -107,7 +104,7 @@ class _Journal:
             self._refuse_other(row, known)
             return None
         event = self._correction(row, now) if isinstance(row, Correction) else self._event(row, now)
-        self._recorded[event.id] = self._by_key[event.key] = event
+        self._by_key[event.key] = event
         return event
 
     def _event(self, entry: Entry, now: datetime) -> Event:
@@ -120,7 +117,7 @@ class _Journal:
         selected = () if source is None else RULES[entry.kind].selects
         supplier = source.counterparty if source and "counterparty" in selected else ""
         event = Event(
-            id=len(self._recorded) + 1,
+            id=len(self._by_key) + 1,
             kind=entry.kind,
             date=entry.date,
             chip=entry.chip,
@@ -146,18 +143,18 @@ class _Journal:
     def _correction(self, row: Correction, now: datetime) -> Event:
         wrong = self._by_key.get(row.corrects)
         if wrong is None:
-            raise UnknownName("event", row.corrects, where=row.at("corrects"))
+            raise UnknownName("event", row.corrects, where=_at(row, "corrects"))
         if wrong.corrects is not None or wrong.key in self._corrected:
             state = "has been corrected" if wrong.corrects is None else "is a correction"
             raise InputError(
-                f"{wrong} {state}: record what happened as a new event", where=row.at("corrects")
+                f"{wrong} {state}: record what happened as a new event", where=_at(row, "corrects")
             )
         self._corrected.add(wrong.key)
         self._logs[wrong.chip].remove(wrong)
         self._add_up_again(wrong.chip, f"without {wrong} there are too few for")
         return replace(
             wrong,
-            id=len(self._recorded) + 1,
+            id=len(self._by_key) + 1,
             kind=Kind.CORRECTED,
             source=wrong.target,
             target=wrong.source,
@@ -185,7 +182,7 @@ class _Journal:
             raise InputError(
                 f"key {row.key!r} is taken by {known}, which says something else: correct that event, then "
                 "record this one under a new key",
-                where=row.at("key"),
+                where=_at(row, "key"),
             )
 
     def _refuse_serials_of_others(self, entry: Entry) -> None:
@@ -196,7 +193,19 @@ class _Journal:
 
     def _free_key(self) -> str:
         """``e`` and the id of the event, or the next number that no row has taken as its key."""
-        return next(f"e{n}" for n in count(len(self._recorded) + 1) if f"e{n}" not in self._by_key)
+        return next(f"e{n}" for n in count(len(self._by_key) + 1) if f"e{n}" not in self._by_key)
+
+
+def _at(row: Row, name: str) -> str | None:
+    """Place of a field in the file, or of the row where the file has no such column."""
+    return row.where.get(name, row.where.get(""))
+
+
+def _blamed(row: Row) -> str:
+    """The field that counts chips."""
+    if isinstance(row, Correction):
+        return "corrects"
+    return "serials" if row.serials else "quantity"
 
 
 def _order(event: Event) -> tuple[date, int]:
@@ -256,12 +265,12 @@ def _refuse_malformed(rows: Iterable[Row], today: date) -> None:
     if found:
         first = found[0][0].where.get("")
         name = "entry" if first is None else first.rsplit(":", 1)[0]
-        raise InvalidDocument(name, [(row.at(name) or name, message) for row, name, message in found])
+        raise InvalidDocument(name, [(_at(row, name) or name, message) for row, name, message in found])
 
 
 def _problems(row: Row, today: date) -> Iterator[tuple[str, str]]:
     """(field, message) of everything that is wrong with a row whatever the ledger holds."""
-    for name in TEXTS & {f.name for f in fields(row)}:
+    for name in sorted(TEXTS & {f.name for f in fields(row)}):
         if not getattr(row, name).isprintable():
             yield name, f"{name} {getattr(row, name)!r} has characters that cannot be printed"
     if isinstance(row, Entry):
