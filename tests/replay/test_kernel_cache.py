@@ -10,10 +10,10 @@ import seedcorn.replay
 RUN_ONE_KERNEL = "from seedcorn.replay.kernels.gaps import bin_of; print(bin_of(0.5))"
 
 
-def run_with(**environment):
+def run_with(code=RUN_ONE_KERNEL, **environment):
     inherited = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
     return subprocess.run(
-        [sys.executable, "-c", RUN_ONE_KERNEL],
+        [sys.executable, "-c", code],
         env=inherited | environment,
         capture_output=True,
         text=True,
@@ -45,3 +45,19 @@ def test_kernels_run_where_nothing_can_be_written(tmp_path):
     assert done.stdout.strip().isdigit()
     assert "compiled anew in every process" in done.stderr
     assert not list(Path(seedcorn.replay.__file__).parent.rglob("*.nbi"))
+
+
+def test_it_is_known_whether_a_router_has_been_compiled(tmp_path):
+    code = (
+        "from seedcorn.domain.workload import Router\n"
+        "from seedcorn.jit import is_compiled\n"
+        "from seedcorn.replay import kernels_are_compiled\n"
+        "from seedcorn.replay.kernels.gaps import bin_of\n"
+        "print(kernels_are_compiled(), kernels_are_compiled(Router.POWER_OF_TWO), is_compiled(bin_of))\n"
+        "bin_of(0.5)\n"
+        "print(is_compiled(bin_of))"
+    )
+
+    done = run_with(code, XDG_CACHE_HOME=str(tmp_path))
+
+    assert done.stdout.split() == ["False", "False", "False", "True"]
