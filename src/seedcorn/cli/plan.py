@@ -163,6 +163,7 @@ def replay(
         engine=engine,
         router=router,
         seed=seed,
+        store=store,
     )
 
 
@@ -202,6 +203,7 @@ def _replay_single(
     engine: EngineSettings,
     router: Router,
     seed: int,
+    store: Path | None,
 ) -> None:
     """Replay one trace on one kind of replica."""
     from seedcorn.report.outcome import single_page
@@ -220,6 +222,7 @@ def _replay_single(
         engine=engine,
         router=router,
         seed=seed,
+        measurements=kept_measurements(store),
     )
     if as_json:
         typer.echo(outcome_json(replayed.name, {replayed.name: (replayed.outcome, None)}), nl=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from seedcorn.cli.evidence import Store, kept_measurements
-from seedcorn.cli.output import print_page, progress_shown, warn
+from seedcorn.cli.output import note_compilation, print_page, progress_shown, warn
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.prediction import Load
 from seedcorn.domain.workload import EngineName, EngineSettings
@@ -96,6 +96,7 @@ def serve(
     from seedcorn.wire.prediction import SERVING_COLUMNS, serving_cells
 
     measurements = kept_measurements(store)
+    note_compilation()
 
     def one(options: Options) -> None:
         prediction = predict_serving(serving_question(options), measurements)

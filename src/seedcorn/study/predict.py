@@ -10,7 +10,6 @@ import numpy as np
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Chip, Dtype, Pool, PoolName
 from seedcorn.domain.measurement import Measurement
-from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.outcome import Latency, Outcome
 from seedcorn.domain.prediction import (
@@ -23,12 +22,12 @@ from seedcorn.domain.prediction import (
 )
 from seedcorn.domain.workload import EngineSettings, Router, Statistic, Trace, TrainingJob
 from seedcorn.errors import Infeasible
-from seedcorn.perf import Spread, StepModel, active_params, candidates, total_params
+from seedcorn.perf import Spread, StepModel, active_params, total_params
 from seedcorn.perf.training import TrainingRate, best_training
 from seedcorn.replay import closed_loop, replay
 from seedcorn.study.evidence import best_step_model
+from seedcorn.study.replica import CHIPS_PER_NODE, chosen_spread
 from seedcorn.study.resolve import published_dtype
-from seedcorn.study.single import CHIPS_PER_NODE
 from seedcorn.units import format_bytes_per_s
 
 REQUESTS_PER_CLIENT = 10
@@ -102,7 +101,8 @@ def predict_serving(question: ServingQuestion, measurements: Sequence[Measuremen
             chips do not keep up with the rate.
     """
     model, chip = find_model(question.model).model, find_chip(question.chip).chip
-    spread = _spread(model, chip, question)
+    dtype = question.dtype or published_dtype(model)
+    spread = chosen_spread(model, chip, dtype=dtype, engine=question.engine, tp=question.tp)
     parallelism = spread.parallelism
     replicas = _replicas(question, parallelism)
 
@@ -337,20 +337,6 @@ def _cycle_s(model: StepModel, load: Load, sequences: float) -> float:
         decode_seqs=batch, prefill_tokens=load.input_tokens, context_tokens=context, pairs=pairs
     )
     return load.output_tokens * decode_s + batch * (prompt_s - decode_s)
-
-
-def _spread(model: ModelSpec, chip: Chip, question: ServingQuestion) -> Spread:
-    """The asked tensor parallelism, with experts and formats as offers choose them; or the least that fits."""
-    dtype = question.dtype or published_dtype(model)
-    spreads, refused = candidates(
-        model, chip, dtypes=(dtype,), engine=question.engine, chips_per_node=CHIPS_PER_NODE
-    )
-    if question.tp is not None:
-        alike = (s for s in spreads if s.parallelism.tp == question.tp and s.parallelism.pp == 1)
-        return next(alike, Spread(dtype=dtype, parallelism=Parallelism(tp=question.tp)))
-    if not spreads:
-        raise refused[0].error
-    return spreads[0]
 
 
 def _defaults(question: ServingQuestion, spread: Spread) -> dict[str, str]:

@@ -1,17 +1,16 @@
 """A replay with no plan: one model on replicas of one chip."""
 
+from collections.abc import Sequence
+
 from seedcorn.catalog import find_chip, find_model
-from seedcorn.domain.hardware import Chip, Dtype
-from seedcorn.domain.model import ModelSpec
-from seedcorn.domain.offer import Parallelism
+from seedcorn.domain.hardware import Dtype
+from seedcorn.domain.measurement import Measurement
 from seedcorn.domain.outcome import SingleReplay
 from seedcorn.domain.workload import EngineSettings, Router
-from seedcorn.perf import candidates, step_model
 from seedcorn.replay import read_trace, replay, scaled
+from seedcorn.study.evidence import best_step_model
+from seedcorn.study.replica import CHIPS_PER_NODE, chosen_spread
 from seedcorn.study.resolve import published_dtype
-
-CHIPS_PER_NODE = 8
-"""A node, where no fleet says otherwise."""
 
 
 def replay_single(
@@ -26,29 +25,31 @@ def replay_single(
     engine: EngineSettings,
     router: Router = Router.ROUND_ROBIN,
     seed: int = 0,
+    measurements: Sequence[Measurement] = (),
 ) -> SingleReplay:
-    """Replay a trace on ``replicas`` replicas, at the step model's own prediction.
+    """Replay a trace on ``replicas`` replicas, at the speed of the best evidence there is.
 
     Args:
         trace, model, chip: Names in the catalogue or paths.
         tp: ``None``: the fewest chips that fit.
         dtype: ``None``: as the model is published.
         rate_per_s: ``None``: the trace's own.
+        measurements: Evidence; used where it speaks of exactly this replica.
 
     Raises:
         InputError: A name is unknown.
         Infeasible: The replica cannot be: does not fit, no such format, a fact unpublished.
     """
     spec, hardware = find_model(model).model, find_chip(chip).chip
-    dtype = published_dtype(spec) if dtype is None else dtype
-    parallelism = _smallest(spec, hardware, dtype, engine) if tp is None else Parallelism(tp=tp)
-    predicted = step_model(
+    spread = chosen_spread(spec, hardware, dtype=dtype or published_dtype(spec), engine=engine, tp=tp)
+    predicted = best_step_model(
         spec,
         hardware,
-        dtype=dtype,
-        parallelism=parallelism,
+        dtype=spread.dtype,
+        parallelism=spread.parallelism,
         engine=engine,
-        chips_per_node=max(CHIPS_PER_NODE, parallelism.tp),
+        chips_per_node=max(CHIPS_PER_NODE, spread.parallelism.tp),
+        measurements=measurements,
     )
     requests = read_trace(trace)
     if rate_per_s is not None:
@@ -57,18 +58,11 @@ def replay_single(
         trace=requests,
         model=spec,
         chip=hardware,
-        dtype=dtype,
-        parallelism=parallelism,
+        dtype=spread.dtype,
+        parallelism=spread.parallelism,
         engine=engine,
         replicas=replicas,
         evidence=predicted.evidence,
         kv_tokens=predicted.kv_tokens,
         outcome=replay([predicted] * replicas, engine, requests, router=router),
     )
-
-
-def _smallest(model: ModelSpec, chip: Chip, dtype: Dtype, engine: EngineSettings) -> Parallelism:
-    spreads, refused = candidates(model, chip, dtypes=(dtype,), engine=engine, chips_per_node=CHIPS_PER_NODE)
-    if not spreads:
-        raise refused[0].error
-    return spreads[0].parallelism
