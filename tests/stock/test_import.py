@@ -233,7 +233,7 @@ def test_one_sheet_of_several_is_read(write):
         ("a.xls", b"", "a.xls: expected a file .csv, .xlsx or .json"),
         ("a.json", b"[1,", "a.json:1:4: is not JSON"),
         ("a.json", b"{}", "a.json: expected a list of objects"),
-        ("a.json", b'[{"date": "2026-01-01", "event": "ordered"}]', "a.json:[0]: chip is missing"),
+        ("a.json", b'[{"date": "2026-01-01", "event": "ordered"}]', "a.json:[0].chip: chip is missing"),
         ("none.csv", None, "none.csv: cannot be read: No such file"),
     ],
 )
@@ -266,8 +266,24 @@ def test_counts_are_read_from_json_and_csv(tmp_path):
     assert read_counts(tmp_path / "a.csv", name_chip) == {("a", H20): 8, ("b", H20): 0}
 
 
-def test_a_pool_is_counted_once(tmp_path):
-    (tmp_path / "a.csv").write_text("pool,chip,chips\na,H20,8\na,H20,9\n")
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("a,H20,8\na,H20,9\n", "a.csv:3: pool 'a' has nvidia-h20-96gb twice"),
+        ("a,H20,-1\n", "a.csv:2:3: expected 0 chips or more, got -1"),
+        ("a,H21,1\n", "a.csv:2:2: chip: unknown chip 'H21'"),
+    ],
+)
+def test_a_count_that_cannot_be_is_refused(tmp_path, lines, message):
+    (tmp_path / "a.csv").write_text("pool,chip,chips\n" + lines)
 
-    with pytest.raises(InputError, match=r"a\.csv:3: pool 'a' has nvidia-h20-96gb twice"):
+    with pytest.raises(InputError) as caught:
         read_counts(tmp_path / "a.csv", name_chip)
+
+    assert message in str(caught.value)
+
+
+def test_a_correction_needs_no_date_in_json(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([{"event": "corrected", "corrects": "PO-1"}]))
+
+    assert read_rows(tmp_path / "a.json", name_chip) == (Correction(corrects="PO-1"),)

@@ -30,6 +30,7 @@ Db = Annotated[
 ]
 On = Annotated[str | None, typer.Option("--on", help="A date, such as 2026-01-31; default: today.")]
 DEFAULT = "default"
+"""``seedcorn.stock.DEFAULT``, here without loading the database."""
 
 
 def register(app: typer.Typer) -> None:

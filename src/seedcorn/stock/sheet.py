@@ -100,7 +100,9 @@ def read_counts(path: Path, name_chip: NameChip) -> Mapping[tuple[PoolName, Chip
         chips = reading.needed("chips", _count)
         if pool and chip and chips is not None:
             if (PoolName(pool), chip) in counts:
-                reading.problems.append((line.where[""], f"pool {pool!r} has {chip} twice"))
+                reading.problem("", f"pool {pool!r} has {chip} twice")
+            if chips < 0:
+                reading.problem("chips", f"expected 0 chips or more, got {chips}")
             counts[PoolName(pool), chip] = chips
         problems += reading.problems
     if problems:

@@ -40,7 +40,7 @@ def read_table(
     Args:
         path: ``.csv`` with commas, ``.xlsx``, or ``.json``: a list of objects.
         columns: Names that the header may have; case does not matter.
-        needed: Those that it must have.
+        needed: Those that it must have; a JSON file has no header.
         sheet: Which sheet of an xlsx file; ``None``: the only one.
 
     Raises:
@@ -56,7 +56,7 @@ def read_table(
             case ".xlsx":
                 grid = list(_xlsx_grid(path, sheet))
             case ".json":
-                return _json_lines(path, columns, needed)
+                return _json_lines(path, columns)
             case _:
                 raise InputError("expected a file .csv, .xlsx or .json", where=str(path))
     except OSError as error:
@@ -120,7 +120,7 @@ def _sheet_of(path: Path, sheets: Sequence["Worksheet"], name: str | None) -> "W
     return sheets[0 if name is None else titles.index(name)]
 
 
-def _json_lines(path: Path, columns: Sequence[str], needed: Sequence[str]) -> tuple[Line, ...]:
+def _json_lines(path: Path, columns: Sequence[str]) -> tuple[Line, ...]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -134,9 +134,6 @@ def _json_lines(path: Path, columns: Sequence[str], needed: Sequence[str]) -> tu
         place = f"{path}:[{number}]"
         for name in one:
             _refuse_unknown(name, columns, f"{place}.{name}")
-        for name in needed:
-            if name not in one:
-                raise InputError(f"{name} is missing", where=place)
         where = {name: f"{place}.{name}" for name in columns} | {"": place}
         lines.append(Line(cells=_filled(one.items()), where=where))
     return tuple(lines)
