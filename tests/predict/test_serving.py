@@ -89,6 +89,12 @@ def test_a_rate_that_is_not_carried_is_refused_with_the_replicas_that_carry_it()
         a_prediction(rate_per_s=200, chips=replicas - 1)
 
 
+def test_a_large_fleet_is_told_in_its_own_numbers():
+    """Of 40 replicas a part is replayed; the message speaks of all."""
+    with pytest.raises(Infeasible, match=r"^20000 requests/s is more than 40 replicas carry"):
+        a_prediction(rate_per_s=20_000, chips=40)
+
+
 def test_near_the_limit_the_slow_end_has_no_bound():
     with pytest.raises(Infeasible, match="more than 1 replica") as caught:
         a_prediction(rate_per_s=200)

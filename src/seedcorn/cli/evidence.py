@@ -69,7 +69,10 @@ def import_report(
     tp: Annotated[int | None, typer.Option(min=1, help="Tensor parallelism of a replica.")] = None,
     pp: Annotated[int | None, typer.Option(min=1, help="Pipeline stages of a replica.")] = None,
     ep: Annotated[int | None, typer.Option(min=1, help="Expert parallelism of a replica.")] = None,
-    replicas: Annotated[int, typer.Option(min=1, help="Replicas that shared the load.")] = 1,
+    replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="Replicas that shared the load; default: 1, or as the report says."),
+    ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Clients, if the report lacks it.")] = None,
     rate: Annotated[float | None, typer.Option(min=1e-9, help="Requests/s, if the report lacks it.")] = None,
     evenly_spaced: Annotated[

@@ -39,6 +39,7 @@ class Found:
     engine: str | None = None
     engine_version: str | None = None
     parallelism: Parallelism | None = None
+    replicas: int | None = None
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     gpu_memory_utilization: float | None = None

@@ -51,7 +51,7 @@ class Given:
     tp: int | None = None
     pp: int | None = None
     ep: int | None = None
-    replicas: int = 1
+    replicas: int | None = None
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     kv_tokens: int | None = None
@@ -97,7 +97,7 @@ def measurement_of(found: Found, given: Given, name: str) -> Measurement:
             ),
             parallelism=_parallelism(given, found, name),
         ),
-        replicas=given.replicas,
+        replicas=given.replicas or found.replicas or 1,
         engine=_engine(given, found, name),
         kv_tokens=given.kv_tokens or found.kv_tokens,
         points=found.points,

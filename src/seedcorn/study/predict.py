@@ -119,7 +119,8 @@ def predict_serving(question: ServingQuestion, measurements: Sequence[Measuremen
 
     predicted = step_model_of(chip, measurements)
     load, replayed = _sample(question.load, replicas)
-    found = _found(predicted, question.engine, load, replayed)
+    times = _copies(question.load, load)
+    found = _found(predicted, question.engine, load, replayed, times)
     shares = _shares(step_model_of, chip, load, _decoding(found.likely, replayed))
     return ServingPrediction(
         model=model.name,
@@ -134,7 +135,7 @@ def predict_serving(question: ServingQuestion, measurements: Sequence[Measuremen
         requests=found.likely.arrived,
         ttft_s=found.latency(lambda outcome: outcome.ttft),
         tpot_s=found.latency(lambda outcome: outcome.tpot),
-        output_tokens_per_s=found.tokens_per_s(times=_copies(question.load, load)),
+        output_tokens_per_s=found.tokens_per_s(times=times),
         evidence=predicted.evidence,
         binds="memory" if found.likely.preemptions else max(shares, key=lambda name: shares[name]),
         shares=shares,
@@ -196,8 +197,8 @@ class _Found:
         return Interval(value=times * ends[0], low=times * min(ends), high=times * max(ends))
 
 
-def _found(model: StepModel, engine: EngineSettings, load: Load, replicas: int) -> _Found:
-    """Replay the load at the likely speed and at both ends of the interval."""
+def _found(model: StepModel, engine: EngineSettings, load: Load, replicas: int, times: float) -> _Found:
+    """Replay the load at the likely speed and at both ends of the interval; the question is ``times`` as large."""
     spread = math.exp(_Z * model.log_sigma)
     if load.concurrency is not None:
         likely = _closed(model, engine, load, load.concurrency, replicas)
@@ -208,7 +209,7 @@ def _found(model: StepModel, engine: EngineSettings, load: Load, replicas: int) 
             slow=slow,
             least_tokens_per_s=slow.output_tokens_per_s,
         )
-    return _found_at_rate(model, engine, load, replicas, spread)
+    return _found_at_rate(model, engine, load, replicas, times)
 
 
 def _closed(model: StepModel, engine: EngineSettings, load: Load, concurrency: int, replicas: int) -> Outcome:
@@ -241,7 +242,7 @@ def _stretched(outcome: Outcome, factor: float) -> Outcome:
 
 
 def _found_at_rate(
-    model: StepModel, engine: EngineSettings, load: Load, replicas: int, spread: float
+    model: StepModel, engine: EngineSettings, load: Load, replicas: int, times: float
 ) -> _Found:
     """As :func:`_found`, for Poisson arrivals.
 
@@ -249,17 +250,14 @@ def _found_at_rate(
         Infeasible: Clients enough to keep the engine full get no more answers a second than that rate,
             so the queue would grow for as long as the traffic lasts.
     """
-    rate_per_s = load.rate_per_s
+    rate_per_s, spread = load.rate_per_s, math.exp(_Z * model.log_sigma)
     assert rate_per_s is not None
     room = 2 * model.kv_tokens // load.input_tokens + 2  # more clients than this only wait
     busiest = _closed(model, engine, load, min(engine.max_num_seqs, room), 1)
-    carried_per_s = replicas * busiest.finished / busiest.duration_s
+    one_carries_per_s = busiest.finished / busiest.duration_s
+    carried_per_s = replicas * one_carries_per_s
     if rate_per_s >= carried_per_s:
-        raise Infeasible(
-            f"{rate_per_s:g} requests/s is more than {replicas} replica{'s' if replicas > 1 else ''} "
-            f"carr{'y' if replicas > 1 else 'ies'}: {carried_per_s:.3g} requests/s when saturated; "
-            f"{math.ceil(rate_per_s / carried_per_s * replicas + 1e-9)} replicas would keep up"
-        )
+        raise _not_carried(times * rate_per_s, round(times * replicas), one_carries_per_s)
     requests = max(FEWEST_ARRIVALS, math.ceil(REQUESTS_PER_CLIENT * rate_per_s * busiest.e2e.mean_s))
     trace = _poisson(load, rate_per_s, requests)
 
@@ -270,6 +268,14 @@ def _found_at_rate(
     slow = at(spread) if rate_per_s < carried_per_s / spread else None
     least = slow.output_tokens_per_s if slow else carried_per_s / spread * load.output_tokens
     return _Found(likely=likely, fast=fast, slow=slow, least_tokens_per_s=least)
+
+
+def _not_carried(rate_per_s: float, replicas: int, one_carries_per_s: float) -> Infeasible:
+    who = "1 replica carries" if replicas == 1 else f"{replicas:,} replicas carry"
+    return Infeasible(
+        f"{rate_per_s:g} requests/s is more than {who}: {replicas * one_carries_per_s:.3g} requests/s when "
+        f"saturated; {math.floor(rate_per_s / one_carries_per_s) + 1} replicas would keep up"
+    )
 
 
 def _poisson(load: Load, rate_per_s: float, requests: int) -> Trace:

@@ -37,7 +37,6 @@ def read(path: Path) -> Found:
         raise InputError(f"{path} is empty: expected a JSON object per request")
     meta = read_report(path.parent / META) if (path.parent / META).is_file() else Report({}, META)
     settings, cache = meta.part("engine_kwargs"), meta.part("kv_cache")
-    tp = settings.count("tensor_parallel_size")
     return Found(
         tool=TOOL,
         points=(),
@@ -47,13 +46,22 @@ def read(path: Path) -> Found:
         dtype=DTYPES.get(settings.text("quantization", "dtype") or ""),
         engine="vllm" if meta.text("vllm_version") else None,
         engine_version=meta.text("vllm_version"),
-        parallelism=None
-        if tp is None
-        else Parallelism(tp=tp, pp=settings.count("pipeline_parallel_size") or 1),
+        parallelism=_parallelism(settings),
+        replicas=settings.count("data_parallel_size"),
         max_num_seqs=settings.count("max_num_seqs"),
         max_num_batched_tokens=settings.count("max_num_batched_tokens"),
         gpu_memory_utilization=cache.number("gpu_memory_utilization"),
         kv_tokens=cache.count("num_kv_tokens"),
+    )
+
+
+def _parallelism(settings: Report) -> Parallelism | None:
+    tp = settings.count("tensor_parallel_size")
+    if tp is None:
+        return None
+    spreads_experts = settings.data.get("enable_expert_parallel") is True
+    return Parallelism(
+        tp=tp, pp=settings.count("pipeline_parallel_size") or 1, ep=tp if spreads_experts else 1
     )
 
 
