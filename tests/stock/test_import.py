@@ -1,10 +1,13 @@
 """Tables that people keep: what is read, and what is refused, by file, row and column."""
 
 import json
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from seedcorn.errors import InputError, InvalidDocument, UnknownName
@@ -287,3 +290,20 @@ def test_a_correction_needs_no_date_in_json(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps([{"event": "corrected", "corrects": "PO-1"}]))
 
     assert read_rows(tmp_path / "a.json", name_chip) == (Correction(corrects="PO-1"),)
+
+
+DAMAGE = st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+@given(damage=DAMAGE)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_done_to_a_file_it_is_read_or_refused(write, suffix, damage):
+    file = write(ROW, ROW, suffix=suffix)
+    content = bytearray(file.read_bytes())
+    for at, byte in damage:
+        content[at % len(content)] = byte
+    file.write_bytes(content)
+
+    with suppress(InputError):
+        read_rows(file, name_chip)

@@ -9,11 +9,11 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 from seedcorn.errors import InputError, InvalidDocument, UnknownName
 
 if TYPE_CHECKING:
+    from openpyxl import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
 Cell = str | int | float | bool | date | datetime | None
@@ -83,19 +83,25 @@ def _csv_grid(path: Path) -> Iterator[tuple[int, Sequence[Cell]]]:
 
 
 def _xlsx_grid(path: Path, sheet: str | None) -> Iterator[tuple[int, Sequence[Cell]]]:
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        with warnings.catch_warnings(action="ignore"):  # it warns of formatting that it does not keep
-            shown = _sheet_of(path, load_workbook(path, data_only=True).worksheets, sheet)
-            written = load_workbook(path)[shown.title]
-    except (BadZipFile, InvalidFileException, KeyError, ValueError):
-        raise InputError("is no xlsx workbook", where=str(path)) from None
-    problems = sorted(_xlsx_problems(path, shown, written))
+    with_results, with_formulas = _workbooks(path)
+    shown = _sheet_of(path, with_results.worksheets, sheet)
+    problems = sorted(_xlsx_problems(path, shown, with_formulas[shown.title]))
     if problems:
         raise InvalidDocument(str(path), problems)
     yield from enumerate(shown.iter_rows(values_only=True), start=1)
+
+
+def _workbooks(path: Path) -> tuple["Workbook", "Workbook"]:
+    """The workbook with the results that its formulas were saved with, and with the formulas."""
+    from openpyxl import load_workbook
+
+    try:
+        with warnings.catch_warnings(action="ignore"):  # it warns of formatting that it does not keep
+            return load_workbook(path, data_only=True), load_workbook(path)
+    except OSError:
+        raise
+    except Exception as error:  # of a damaged file it raises whatever its parsers of zip and XML do
+        raise InputError(f"is no xlsx workbook, or a damaged one: {error}", where=str(path)) from error
 
 
 def _xlsx_problems(path: Path, shown: "Worksheet", written: "Worksheet") -> Iterator[tuple[str, str]]:
