@@ -160,8 +160,8 @@ def no_outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outl
         growth_s=np.zeros(n),
         steps=np.zeros(n, dtype=np.int64),
         started=np.zeros(n, dtype=np.int64),
-        floor=np.zeros(n),
-        loss_per_s=np.zeros(n),
+        near_s=np.zeros(n),
+        mark=np.zeros(1, dtype=np.int64),
         peak_per_s=fastest_per_s,
     )
 

@@ -147,7 +147,7 @@ _NO_LIMIT = int(np.iinfo(np.int64).max)
 
 
 class Outlook(NamedTuple):
-    """What is known of each replica's outstanding tokens without running it; all (R,) but the peaks.
+    """What is known of each replica's outstanding tokens without running it; all (R,) but for the last two.
 
     Attributes:
         outstanding: Exact until ``next_s``.
@@ -158,9 +158,8 @@ class Outlook(NamedTuple):
         first_s, growth_s: Known step j lasts ``first_s + j · growth_s``.
         steps: How many are known.
         started: How many of them are counted in ``outstanding``.
-        floor: Less than ``outstanding`` can be once the next step has started.
-        loss_per_s: Most that it can lose a second from then on, until ``sure_s``: a step of b tokens takes
-            at least ``dense_s[b]``.
+        near_s: Earliest time at which they may be ``mark`` or fewer.
+        mark: (1,), tokens.
         peak_per_s: (M, max_num_seqs + 1), most tokens a second that so many sequences or fewer decode.
     """
 
@@ -173,8 +172,8 @@ class Outlook(NamedTuple):
     growth_s: NDArray[np.float64]
     steps: NDArray[np.int64]
     started: NDArray[np.int64]
-    floor: NDArray[np.float64]
-    loss_per_s: NDArray[np.float64]
+    near_s: NDArray[np.float64]
+    mark: NDArray[np.int64]
     peak_per_s: NDArray[np.float64]
 
 
@@ -198,7 +197,6 @@ def look(i: int, limits: Limits, requests: Requests, replicas: Replicas, outlook
     usable, clock_s = replicas.usable_blocks[i], replicas.clock_s[i]
     outlook.outstanding[i] = outstanding(i, replicas)
     outlook.steps[i] = outlook.started[i] = 0
-    outlook.floor[i], outlook.loss_per_s[i] = outlook.outstanding[i], 0.0
     outlook.next_s[i] = outlook.until_s[i] = outlook.sure_s[i] = clock_s
     if counters[PARTIAL] >= 0 or counters[PREEMPTED] > 0:
         return
@@ -223,8 +221,32 @@ def look(i: int, limits: Limits, requests: Requests, replicas: Replicas, outlook
     outlook.growth_s[i] = replicas.context_s[model] * decoding
     outlook.until_s[i] = clock_s + run_s(outlook.first_s[i], outlook.growth_s[i], steps)
     outlook.sure_s[i] = np.inf if ample and head < 0 else outlook.until_s[i]
-    outlook.floor[i] -= decoding + 1
-    outlook.loss_per_s[i] = outlook.peak_per_s[model, decoding]
+
+
+@inlined
+def see_near(i: int, replicas: Replicas, outlook: Outlook) -> None:
+    """Renew replica ``i``'s ``near_s`` from the rest of its outlook.
+
+    A step of b tokens takes at least ``dense_s[b]``, so in t seconds steps of b tokens or fewer start to
+    compute no more than one step's, and t times the peak. A token more allows for rounding.
+    """
+    mark = outlook.mark[0]
+    if outlook.outstanding[i] <= mark:
+        outlook.near_s[i] = -np.inf
+        return
+    near_s, decoding = outlook.next_s[i], outlook.decoding[i]
+    above = outlook.outstanding[i] - decoding - 1 - mark
+    if above > 0 and outlook.sure_s[i] > near_s:
+        near_s += above / outlook.peak_per_s[replicas.model[i], decoding]
+    outlook.near_s[i] = min(near_s, outlook.sure_s[i])
+
+
+@jit
+def set_mark(tokens: int, replicas: Replicas, outlook: Outlook) -> None:
+    """Ask from now on who is near ``tokens``."""
+    outlook.mark[0] = tokens
+    for i in range(replicas.clock_s.shape[0]):
+        see_near(i, replicas, outlook)
 
 
 @jit
@@ -240,6 +262,7 @@ def run_and_look(
     """Run replica ``i`` up to ``now_s`` and renew its outlook."""
     advance(i, now_s, limits, requests, replicas, gap_counts)
     look(i, limits, requests, replicas, outlook)
+    see_near(i, replicas, outlook)
 
 
 @inlined
@@ -259,18 +282,19 @@ def refresh(
         run_and_look(i, now_s, limits, requests, replicas, outlook, gap_counts)
         return
     clock_s, first_s, growth_s = replicas.clock_s[i], outlook.first_s[i], outlook.growth_s[i]
-    started = steps_until(now_s - clock_s, first_s, growth_s, outlook.steps[i])
+    started = outlook.started[i] + 1  # mostly; so try it first
+    if run_s(first_s, growth_s, started) < now_s - clock_s:
+        started = steps_until(now_s - clock_s, first_s, growth_s, outlook.steps[i])
     outlook.outstanding[i] -= outlook.decoding[i] * (started - outlook.started[i])
     outlook.started[i] = started
-    outlook.floor[i] = outlook.outstanding[i] - outlook.decoding[i] - 1
     outlook.next_s[i] = clock_s + run_s(first_s, growth_s, started)
+    see_near(i, replicas, outlook)
 
 
 @jit
 def gather(
     now_s: float,
     until_s: float,
-    tokens: float,
     limits: Limits,
     requests: Requests,
     replicas: Replicas,
@@ -278,11 +302,10 @@ def gather(
     near: Near,
     gap_counts: NDArray[np.int64],
 ) -> int:
-    """Collect in ``near`` every replica that may have ``tokens`` or fewer outstanding until ``until_s``; how many."""
+    """Collect in ``near`` every replica that may be at the mark or below until ``until_s``; how many."""
     count = 0
     for i in range(replicas.clock_s.shape[0]):
-        least = outlook.floor[i] - outlook.loss_per_s[i] * max(until_s - outlook.next_s[i], 0.0)
-        if (least <= tokens) | (until_s > outlook.sure_s[i]):
+        if outlook.near_s[i] <= until_s:
             refresh(i, now_s, limits, requests, replicas, outlook, gap_counts)
             near.replica[count] = i
             near.outstanding[count], near.next_s[count] = outlook.outstanding[i], outlook.next_s[i]
@@ -307,10 +330,10 @@ def run_least_outstanding(
     arrival computes: prompt and output tokens still to be computed, those lost to preemption
     included. Ties go to the first replica.
 
-    An arrival looks at the near replicas alone. The others are known to have more than ``most``
-    outstanding tokens until the horizon, some arrivals ahead; once the fewest of the near exceed
-    that, or the horizon is reached, the near are gathered anew. How far ``most`` lies above the
-    fewest follows how many were gathered. It decides how long this takes, not what comes out.
+    An arrival looks at the near replicas alone. The others are known to have more outstanding tokens
+    than the mark until the horizon, some arrivals ahead. When the horizon is reached the near are
+    gathered anew; when the fewest of the near exceed the mark, it is set above these first. Where it
+    is set decides how many are near, and so how long this takes, not what comes out.
 
     Args:
         first: Requests before it have been sent already.
@@ -330,8 +353,8 @@ def run_least_outstanding(
     for i in range(num_replicas):
         look(i, limits, requests, replicas, outlook)
         capacity_tokens = max(capacity_tokens, replicas.usable_blocks[i] << limits.block_shift)
-    until_s, most, width, fewest = -np.inf, 0.0, 1000.0, 0
-    count = 0
+    until_s, width, fewest, count = -np.inf, 1000.0, 0, 0
+    set_mark(int(width), replicas, outlook)
     for r in range(first, num_requests):
         now_s, tokens = requests.arrival_s[r], peak_tokens(r, requests)
         dealt_to[r] = -1
@@ -339,9 +362,10 @@ def run_least_outstanding(
             continue
         if now_s > until_s:
             until_s = requests.arrival_s[min(r + ahead, num_requests - 1)]
-            most = fewest + width
-            count = gather(now_s, until_s, most, limits, requests, replicas, outlook, near, gap_counts)
-            width *= 0.8 if count > 4 * ahead else 1.1
+            if count > 5 * ahead:
+                width *= 0.7
+                set_mark(fewest + int(width), replicas, outlook)
+            count = gather(now_s, until_s, limits, requests, replicas, outlook, near, gap_counts)
         best, at = num_replicas, 0
         while best == num_replicas:
             fewest = _NO_LIMIT
@@ -352,10 +376,11 @@ def run_least_outstanding(
                     near.outstanding[k], near.next_s[k] = outlook.outstanding[i], outlook.next_s[i]
                 if near.outstanding[k] < fewest and tokens <= replicas.usable_blocks[i] << limits.block_shift:
                     fewest, best, at = int(near.outstanding[k]), i, k
-            if fewest > most:
+            if fewest > outlook.mark[0]:
                 best = num_replicas
-                most = fewest + width
-                count = gather(now_s, until_s, most, limits, requests, replicas, outlook, near, gap_counts)
+                width = max(1.2 * width, 1.0)
+                set_mark(min(fewest, _NO_LIMIT >> 1) + int(width), replicas, outlook)
+                count = gather(now_s, until_s, limits, requests, replicas, outlook, near, gap_counts)
         dealt_to[r] = best
         advance(best, now_s, limits, requests, replicas, gap_counts)
         enqueue(best, r, requests, replicas)
@@ -363,4 +388,5 @@ def run_least_outstanding(
         outlook.next_s[best] = max(outlook.next_s[best], now_s)  # an idle one starts at once, but not before
         outlook.until_s[best] = max(outlook.until_s[best], now_s)
         outlook.sure_s[best] = max(outlook.sure_s[best], now_s)
+        see_near(best, replicas, outlook)
         near.outstanding[at], near.next_s[at] = outlook.outstanding[best], outlook.next_s[best]
