@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given, settings
 
+from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import MarketResale, ResaleKind, Status
 from seedcorn.planner import solve, verify
 from tests.planner.days import best_day, tiny_days
@@ -111,7 +112,7 @@ def test_a_peak_that_does_not_fit_is_answered_with_the_chips_for_the_peak():
 
 
 def a_product(kind=ResaleKind.RESERVED, chips=9, value=1.5):
-    return MarketResale(name="cloud", pool="h20", chips=chips, value=value, kind=kind)
+    return MarketResale(name="cloud", pool=PoolName("h20"), chips=chips, value=value, kind=kind)
 
 
 @pytest.mark.parametrize(("kind", "sold"), [(ResaleKind.RESERVED, [2]), (ResaleKind.SPOT, [2, 6])])
@@ -227,7 +228,7 @@ def test_a_little_load_more_or_less_moves_no_service_that_what_runs_can_carry(lo
 
 def starts(answer):
     """Service → replicas started."""
-    found = {}
+    found: dict[str, int] = {}
     for d in answer.deployments:
         found[d.service] = found.get(d.service, 0) + d.started
     return found
