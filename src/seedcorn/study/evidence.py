@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -15,8 +15,10 @@ from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.workload import EngineSettings, Router, Statistic, Trace
+from seedcorn.errors import Unsupported
 from seedcorn.perf import StepModel, step_model
 from seedcorn.perf.measured import Correction, corrected, fitted_correction, outvotable
+from seedcorn.perf.silicon import silicon_step_model
 from seedcorn.replay import closed_loop, replay, replay_requests
 
 Floats = NDArray[np.float64]
@@ -45,7 +47,8 @@ def best_step_model(
     chips_per_node: int,
     measurements: Sequence[Measurement] = (),
 ) -> StepModel:
-    """The step model of the best grade: measured where there is evidence of exactly this, else predicted.
+    """The step model of the best grade: measured where there is evidence of exactly this; else from operators
+    timed on the chip, where the ``silicon`` extra is installed and has them; else the roofline.
 
     Of several engine versions the newest is taken. The measurements need not have been made with the
     same limits: what they correct is the time of a step.
@@ -53,14 +56,6 @@ def best_step_model(
     Raises:
         Infeasible: As :func:`seedcorn.perf.step_model`.
     """
-    prior = step_model(
-        model,
-        chip,
-        dtype=dtype,
-        parallelism=parallelism,
-        engine=engine,
-        chips_per_node=chips_per_node,
-    )
     relevant = _newest(
         [
             m
@@ -69,10 +64,24 @@ def best_step_model(
             == (model.name, dtype, chip.name, engine.engine, parallelism)
         ]
     )
-    if not relevant:
-        return prior
-    correction = _correction(model, chip, chips_per_node, relevant)
-    return corrected(prior, correction, kv_tokens=_reported_kv_tokens(relevant, engine))
+
+    def made_by(maker: Callable[..., StepModel]) -> StepModel:
+        return maker(
+            model,
+            chip,
+            dtype=dtype,
+            parallelism=parallelism,
+            engine=engine,
+            chips_per_node=chips_per_node,
+        )
+
+    if relevant:
+        correction = _correction(model, chip, chips_per_node, relevant)
+        return corrected(made_by(step_model), correction, kv_tokens=_reported_kv_tokens(relevant, engine))
+    try:
+        return made_by(silicon_step_model)
+    except Unsupported:  # not installed, or nothing of this chip, format or model was timed
+        return made_by(step_model)
 
 
 def _newest(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
