@@ -46,7 +46,7 @@ class Day:
         market: As it was given.
         plain: The same without slots. What it calls a claimant or a pool is nobody's name.
         constant: An allocation of ``market`` is worth this much more than the same one of ``plain``.
-        pools, services, products, jobs: What each name in ``plain`` stands for. Pools of moves have −1.
+        pools, services, products: What each name in ``plain`` stands for. Pools of moves have −1.
     """
 
     market: Market
@@ -55,7 +55,6 @@ class Day:
     pools: Mapping[str, _At]
     services: Mapping[str, _At]
     products: Mapping[str, _At]
-    jobs: Mapping[str, _At]
 
     def allocation(self, answer: Allocation) -> Allocation:
         """What ``answer``, an allocation of ``plain``, is in the words of ``market``."""
@@ -146,7 +145,6 @@ def day_of(market: Market) -> Day:
             pools={pool.name: _At(p, 0) for p, pool in enumerate(market.pools)},
             services={service.name: _At(s, 0) for s, service in enumerate(market.services)},
             products={},
-            jobs={job.name: _At(j, None) for j, job in enumerate(market.jobs)},
         )
     slots = range(market.slots)
     pools = {f"{t}:{p}": _At(p, t) for t in slots for p in range(len(market.pools))}
@@ -180,7 +178,6 @@ def day_of(market: Market) -> Day:
         pools=pools,
         services=services,
         products=products,
-        jobs=jobs,
     )
 
 
