@@ -23,8 +23,7 @@ def allocation_page(allocation: Allocation) -> Page:
         f"(gap {format_share(allocation.gap)}), {allocation.seconds:.2f} s",
         "",
         _pools(allocation),
-        "",
-        _deployments(allocation),
+        *(("", _deployments(allocation)) if allocation.deployments else ()),
         *(("", _jobs(allocation)) if allocation.jobs else ()),
         *(("", _sales(allocation)) if allocation.resale else ()),
     )
