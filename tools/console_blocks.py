@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TOLERANCE_SHARE = 0.05
 SKIPPED_LINES = "…"
+_ANY_LINES = r"(?:.*\n)*?"
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
@@ -70,28 +71,22 @@ def printed(command: str, folder: Path) -> str:
 
 def matches(shown: str, got: str) -> bool:
     """Whether ``got`` is what the page shows: words alike, numbers within the tolerance."""
-    pieces = re.split(rf"^{SKIPPED_LINES}$\n?", shown, flags=re.MULTILINE)
-    pattern = r"(?:.*\n)*?".join(_words(piece) for piece in pieces)
-    found = re.fullmatch(pattern, _words_of(got) + "\n")
-    return found is not None and (len(pieces) > 1 or _numbers_close(shown, got))
+    lines = [line.rstrip() for line in shown.splitlines()]
+    pattern = "".join(_ANY_LINES if line == SKIPPED_LINES else _line_pattern(line) for line in lines)
+    found = re.fullmatch(pattern, got + "\n" if got else "")
+    numbers = [n for line in lines for n in _NUMBER.findall(line)]
+    return found is not None and all(map(_close, numbers, found.groups()))
 
 
-def _words(text: str) -> str:
-    return re.escape(_words_of(text) + "\n") if text.strip() else ""
+def _line_pattern(line: str) -> str:
+    """A pattern of the line's words, blanks of any width, and a group for each number."""
+    words = [re.sub(r"(\\?[ \t])+", "[ \\\\t]+", re.escape(word)) for word in _NUMBER.split(line)]
+    return f"({_NUMBER.pattern})".join(words) + "\n"
 
 
-def _words_of(text: str) -> str:
-    """``text`` with every number as # and every run of blanks as one."""
-    return re.sub(r"[ \t]+", " ", _NUMBER.sub("#", text.rstrip("\n")))
-
-
-def _numbers_close(shown: str, got: str) -> bool:
-    pairs = zip(_NUMBER.findall(shown), _NUMBER.findall(got), strict=True)
-    return all(_close(float(a.replace(",", "")), float(b.replace(",", ""))) for a, b in pairs)
-
-
-def _close(a: float, b: float) -> bool:
-    return abs(a - b) <= TOLERANCE_SHARE * max(abs(a), abs(b)) or abs(a - b) <= 1
+def _close(shown: str, got: str) -> bool:
+    a, b = float(shown.replace(",", "")), float(got.replace(",", ""))
+    return abs(a - b) <= max(TOLERANCE_SHARE * max(abs(a), abs(b)), 1.0)
 
 
 def rewritten(page: str, folder: Path) -> str:
