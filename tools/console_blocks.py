@@ -23,7 +23,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TOLERANCE_SHARE = 0.05
 SKIPPED_LINES = "…"
-_ANY_LINES = r"(?:.*\n)*?"
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
@@ -71,17 +70,26 @@ def printed(command: str, folder: Path) -> str:
 
 def matches(shown: str, got: str) -> bool:
     """Whether ``got`` is what the page shows: words alike, numbers within the tolerance."""
-    lines = [line.rstrip() for line in shown.splitlines()]
-    pattern = "".join(_ANY_LINES if line == SKIPPED_LINES else _line_pattern(line) for line in lines)
-    found = re.fullmatch(pattern, got + "\n" if got else "")
-    numbers = [n for line in lines for n in _NUMBER.findall(line)]
-    return found is not None and all(map(_close, numbers, found.groups()))
+    return _lines_match([line.rstrip() for line in shown.splitlines()], got.splitlines())
 
 
-def _line_pattern(line: str) -> str:
-    """A pattern of the line's words, blanks of any width, and a group for each number."""
-    words = [re.sub(r"(\\?[ \t])+", "[ \\\\t]+", re.escape(word)) for word in _NUMBER.split(line)]
-    return f"({_NUMBER.pattern})".join(words) + "\n"
+def _lines_match(shown: list[str], got: list[str]) -> bool:
+    if not shown:
+        return not got
+    if shown[0] == SKIPPED_LINES:
+        return any(_lines_match(shown[1:], got[skipped:]) for skipped in range(len(got) + 1))
+    return bool(got) and _line_matches(shown[0], got[0]) and _lines_match(shown[1:], got[1:])
+
+
+def _line_matches(shown: str, got: str) -> bool:
+    if _words(shown) != _words(got):
+        return False
+    return all(map(_close, _NUMBER.findall(shown), _NUMBER.findall(got)))
+
+
+def _words(line: str) -> str:
+    """``line`` with every number as # and every run of blanks as one."""
+    return re.sub(r"[ \t]+", " ", _NUMBER.sub("#", line))
 
 
 def _close(shown: str, got: str) -> bool:
@@ -95,12 +103,21 @@ def rewritten(page: str, folder: Path) -> str:
     def block(match: re.Match[str]) -> str:
         parts = []
         for shown in shown_in(match[1]):
-            got = printed(shown.command, folder)
-            keep = SKIPPED_LINES in shown.output.splitlines() and matches(shown.output, got)
-            parts.append(f"$ {shown.command}\n{shown.output if keep else got}".rstrip("\n") + "\n")
+            output = _as_long_as(shown.output, printed(shown.command, folder))
+            parts.append(f"$ {shown.command}\n{output}".rstrip("\n") + "\n")
         return "```console\n" + "".join(parts) + "```"
 
     return _BLOCK.sub(block, page)
+
+
+def _as_long_as(shown: str, got: str) -> str:
+    """``got``, cut where the page cuts it: as shown if that still holds, else at the page's first ``…``."""
+    lines = shown.splitlines()
+    if SKIPPED_LINES not in lines:
+        return got
+    if matches(shown, got):
+        return shown
+    return "\n".join([*got.splitlines()[: lines.index(SKIPPED_LINES)], SKIPPED_LINES])
 
 
 def differences(page: str, folder: Path) -> Iterator[str]:
