@@ -23,6 +23,9 @@ from seedcorn.planner.problem import ROUNDING, Floats, Ints, Problem
 _WHOLE = 1e-6
 _SPELLED_OUT = 4_000
 """Variables that a program may spend on services spelled out; a market under this is spelled out whole."""
+_FIRST_ANSWER_S = 5.0
+"""How far past the limit the search goes on while it has nothing to show: an answer far from the best is worth
+more than none."""
 _EXACT = 1e-8
 """A gap under this is float rounding."""
 _ROUNDING_NODES = 200
@@ -91,8 +94,9 @@ class Search:
 
     @property
     def left_s(self) -> float:
-        """Seconds until the deadline."""
-        return max(self._deadline_s - time.perf_counter(), 0.0)
+        """Seconds until the deadline; later by :data:`_FIRST_ANSWER_S` until an allocation is known."""
+        grace_s = _FIRST_ANSWER_S if self.point is None else 0.0
+        return max(self._deadline_s + grace_s - time.perf_counter(), 0.0)
 
     @property
     def closed(self) -> bool:
