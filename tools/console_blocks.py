@@ -5,7 +5,8 @@
 
 A block holds commands (``$ seedcorn …``) and below each what it prints. Pages run in a folder of their
 own that holds ``examples/``; blocks of a page run in order, so that one may use a file that an earlier
-one wrote. Words must match; numbers may differ by 5 %, since a machine's last digit may move a search.
+one wrote. Words must match; numbers that stand alone may differ by 5 %, since a machine's last digit may
+move a search.
 A line ``…`` stands for any number of lines; ``[exit 1]`` after an output says that the command ends so.
 """
 
@@ -25,7 +26,7 @@ TOLERANCE_SHARE = 0.05
 SKIPPED_LINES = "…"
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NUMBER = re.compile(r"[+-]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
+_NUMBER = re.compile(r"(?<![\w.,-])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\w-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ def _lines_match(shown: list[str], got: list[str]) -> bool:
 
 
 def _line_matches(shown: str, got: str) -> bool:
-    if _words(shown) != _words(got):
-        return False
+    if _words(shown) != _words(got) or shown.startswith("[exit"):
+        return shown == got
     return all(map(_close, _NUMBER.findall(shown), _NUMBER.findall(got)))
 
 
@@ -94,7 +95,7 @@ def _words(line: str) -> str:
 
 def _close(shown: str, got: str) -> bool:
     a, b = float(shown.replace(",", "")), float(got.replace(",", ""))
-    return abs(a - b) <= max(TOLERANCE_SHARE * max(abs(a), abs(b)), 1.0)
+    return abs(a - b) <= TOLERANCE_SHARE * max(abs(a), abs(b))
 
 
 def rewritten(page: str, folder: Path) -> str:

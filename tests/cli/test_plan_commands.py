@@ -93,6 +93,18 @@ def test_what_is_not_used_yet_is_said(tmp_path, capsys):
     assert "warning: planning.slots: the plan has one time slot for now" in ran.err
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    ran = run(capsys, "plan", a_scenario_file(tmp_path), "--out", tmp_path / "no" / "plan.json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "cannot write" in ran.err and "capacity by replay" not in ran.err
+
+
+def test_options_of_a_trace_do_not_go_with_a_plan(plan_file, capsys):
+    ran = run(capsys, "replay", plan_file, "--rate", "5")
+    assert ran.code == 2
+    assert "--rate goes with --trace" in ran.err
+
+
 def test_replay_of_a_trace_needs_all_three_names(capsys):
     ran = run(capsys, "replay", "--trace", "azure-conv")
     assert ran.code == 2

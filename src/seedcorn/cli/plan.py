@@ -89,12 +89,14 @@ def _planned(
     """Plan, write, print; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import plan_page
     from seedcorn.study import plan_scenario, resolve
-    from seedcorn.wire import plan_json, write_text_atomically
+    from seedcorn.wire import check_writable, plan_json, write_text_atomically
 
     for path, why in located.document.not_used_yet():
         warn(f"{path}: {why}")
     for path, what in located.document.warnings():
         warn(f"{path}: {what}")
+    if out is not None:
+        check_writable(out)
     note_compilation()
     with progress_shown() as progress:
         made = plan_scenario(resolve(located, measurements), progress)
@@ -115,7 +117,19 @@ def _end(made: "Plan") -> None:
         raise typer.Exit(1)
 
 
+def _check_nothing_else_given(ctx: typer.Context) -> None:
+    """A plan holds its own traces, chips and limits: refuse options that would say otherwise."""
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        is_given = source is not None and source.name == "COMMANDLINE"
+        if is_given and parameter.name not in ("plan", "store", "as_json"):
+            raise InputError(
+                f"{parameter.opts[0]} goes with --trace, not with a plan.json, which has its own"
+            )
+
+
 def replay(
+    ctx: typer.Context,
     plan: Annotated[
         Path | None, typer.Argument(help="A plan.json; none: give --trace, --model, --chip.")
     ] = None,
@@ -127,7 +141,9 @@ def replay(
     ] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="Number format; none: as published.")] = None,
     replicas: Annotated[int, typer.Option(min=1, help="Replicas behind the router.")] = 1,
-    rate: Annotated[float | None, typer.Option(help="Mean requests/s; none: the trace's own.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=1e-9, help="Mean requests/s; none: the trace's own.")
+    ] = None,
     max_num_seqs: Annotated[int, typer.Option(min=1, help="Sequences per step.")] = _ENGINE.max_num_seqs,
     max_num_batched_tokens: Annotated[
         int, typer.Option(min=1, help="Tokens per step.")
@@ -142,6 +158,7 @@ def replay(
     """Replay a whole plan (exits 1 when an SLO is missed), or one trace on one kind of replica."""
     single = {"--trace": trace, "--model": model, "--chip": chip}
     if plan is not None:
+        _check_nothing_else_given(ctx)
         _replay_plan(plan, store, as_json)
         return
     missing = [name for name, value in single.items() if value is None]
@@ -176,7 +193,9 @@ def _replay_plan(path: Path, store: Path | None, as_json: bool) -> None:
     file = read_plan(path)
     scenario = resolve(file.scenario, kept_measurements(store))
     if scenario.inputs_hash != file.plan.inputs_hash:
-        warn(f"{path}: a chip, model, trace or measurement is not what the plan was made from")
+        warn(
+            f"{path}: seedcorn itself, a chip, model, trace or measurement is not what the plan was made from"
+        )
     note_compilation()
     with progress_shown() as progress:
         replayed = replay_plan(file.plan, scenario, progress)

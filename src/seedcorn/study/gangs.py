@@ -7,7 +7,7 @@ from seedcorn.domain.market import JobAward, JobOption, MarketJob
 from seedcorn.domain.plan import JobPlan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import TrainingJob
-from seedcorn.errors import Infeasible
+from seedcorn.errors import Infeasible, UnknownFact
 from seedcorn.perf.training import GangOption, gang_options, speed_per_chip
 from seedcorn.study.numeraire import Numeraire
 from seedcorn.units import format_seconds
@@ -99,8 +99,20 @@ def _tokens_per_s_per_reference_chip(
 ) -> float:
     """The job's speed on one reference chip at moderate scale. Where it does not run there: its best
     speed per chip elsewhere, over what that chip is worth against the reference in general."""
-    on_reference = speed_per_chip(job, numeraire.reference)
+    try:
+        on_reference = speed_per_chip(job, numeraire.reference)
+    except UnknownFact:  # of a chip that the job need not use
+        on_reference = 0.0
     if on_reference > 0:
         return on_reference
-    elsewhere = [(numeraire.speeds[pool.name], option) for pool, option in found]
-    return max(option.tokens_per_s / option.chips / speed for speed, option in elsewhere if speed > 0)
+    speeds = [
+        option.tokens_per_s / option.chips / numeraire.speeds[pool.name]
+        for pool, option in found
+        if numeraire.speeds[pool.name] > 0
+    ]
+    if not speeds:
+        raise Infeasible(
+            f"training job {job.name!r} cannot be compared with others: it does not train on reference pool "
+            f"{numeraire.reference.name!r}, nor does the first job train where it does; name another fleet.reference"
+        )
+    return max(speeds)

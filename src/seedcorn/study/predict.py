@@ -22,7 +22,7 @@ from seedcorn.domain.prediction import (
 )
 from seedcorn.domain.workload import EngineSettings, Router, Statistic, Trace, TrainingJob
 from seedcorn.errors import Infeasible
-from seedcorn.perf import Spread, StepModel, active_params, total_params
+from seedcorn.perf import Spread, StepModel, active_params, step_model, total_params
 from seedcorn.perf.training import TrainingRate, best_training
 from seedcorn.replay import closed_loop, replay
 from seedcorn.study.evidence import best_step_model
@@ -106,22 +106,29 @@ def predict_serving(question: ServingQuestion, measurements: Sequence[Measuremen
     parallelism = spread.parallelism
     replicas = _replicas(question, parallelism)
 
-    def step_model_of(chip: Chip, measurements: Sequence[Measurement] = ()) -> StepModel:
-        return best_step_model(
+    def roofline_of(chip: Chip) -> StepModel:
+        return step_model(
             model,
             chip,
             dtype=spread.dtype,
             parallelism=parallelism,
             engine=question.engine,
             chips_per_node=max(CHIPS_PER_NODE, parallelism.tp),
-            measurements=measurements,
         )
 
-    predicted = step_model_of(chip, measurements)
+    predicted = best_step_model(
+        model,
+        chip,
+        dtype=spread.dtype,
+        parallelism=parallelism,
+        engine=question.engine,
+        chips_per_node=max(CHIPS_PER_NODE, parallelism.tp),
+        measurements=measurements,
+    )
     load, replayed = _sample(question.load, replicas)
     times = _copies(question.load, load)
     found = _found(predicted, question.engine, load, replayed, times)
-    shares = _shares(step_model_of, chip, load, _decoding(found.likely, replayed))
+    shares = _shares(roofline_of, chip, load, _decoding(found.likely, replayed))
     return ServingPrediction(
         model=model.name,
         chip=chip.name,
@@ -311,17 +318,17 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
 
 
 def _shares(
-    step_model_of: Callable[[Chip], StepModel], chip: Chip, load: Load, sequences: float
+    roofline_of: Callable[[Chip], StepModel], chip: Chip, load: Load, sequences: float
 ) -> dict[str, float]:
     """Where a request's time goes: twice what a chip with twice of a resource would save.
 
     Exact where times add up; where two resources overlap (a rounded roofline), each gets its part of
     the corner. What no resource saves is the host's: launches, scheduling, latencies of links. All of it
-    as predicted: a measurement says how long a step takes, not why.
+    as the roofline predicts it: a measurement says how long a step takes, not why.
     """
-    base_s = _cycle_s(step_model_of(chip), load, sequences)
+    base_s = _cycle_s(roofline_of(chip), load, sequences)
     shares = {
-        name: 2 * (1 - _cycle_s(step_model_of(_doubled(chip, facts)), load, sequences) / base_s)
+        name: 2 * (1 - _cycle_s(roofline_of(_doubled(chip, facts)), load, sequences) / base_s)
         for name, facts in _RESOURCES.items()
     }
     return {**shares, "host": max(1 - sum(shares.values()), 0.0)}

@@ -37,7 +37,7 @@ def misses(scenario: Scenario, outcomes: Mapping[str, Outcome]) -> tuple[str, ..
             )
         for objective in service.slo.objectives:
             got_s = outcome.latency(objective.metric).value_s(objective.statistic)
-            if got_s > objective.bound_s:
+            if not got_s <= objective.bound_s:
                 found.append(
                     f"service {service.name!r} misses {objective.name} in replay: {format_seconds(got_s)}, "
                     f"the SLO asks {format_seconds(objective.bound_s)}"

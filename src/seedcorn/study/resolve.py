@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
@@ -13,6 +14,7 @@ from seedcorn.domain.scenario import Planning, Scenario
 from seedcorn.domain.workload import EngineSettings, Service, Trace, TrainingJob
 from seedcorn.errors import InputError, SeedcornError
 from seedcorn.perf import active_params, total_params
+from seedcorn.perf.silicon import PACKAGE
 from seedcorn.replay import read_trace
 from seedcorn.wire import Located, ScenarioDocument, evidence_json
 from seedcorn.wire.scenario import EngineDocument, PoolDocument, ServiceDocument, TrainingDocument
@@ -170,9 +172,19 @@ def _relevant(measurements: Sequence[Measurement], scenario: Scenario) -> tuple[
     return tuple(m for m in measurements if m.key.model in models and m.key.chip in chips)
 
 
+def _makers() -> str:
+    """Versions of what makes step times: the roofline is ours, operators come with an extra."""
+    try:
+        silicon = version(PACKAGE)
+    except PackageNotFoundError:
+        silicon = "none"
+    return f"seedcorn {version('seedcorn')}, silicon {silicon}"
+
+
 def _inputs_hash(located: Located[ScenarioDocument], scenario: Scenario) -> str:
-    """SHA-256 over the document and all that it resolved to, traces by content."""
+    """SHA-256 over the document and all that it resolved to, traces by content, and the makers of step times."""
     digest = hashlib.sha256(located.sha256.encode())
+    digest.update(_makers().encode())
     for pool in scenario.pools:
         digest.update(repr(pool).encode())
     for service in scenario.services:

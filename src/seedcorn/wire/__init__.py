@@ -1,7 +1,7 @@
 """Documents people write and read, to and from domain values, versioned."""
 
 from seedcorn.wire._reading import Located, read_document
-from seedcorn.wire._writing import json_bytes, write_text_atomically
+from seedcorn.wire._writing import check_writable, json_bytes, write_text_atomically
 from seedcorn.wire.evidence import evidence_from, evidence_json
 from seedcorn.wire.outcome import outcome_json
 from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, write_plan
@@ -13,6 +13,7 @@ __all__ = [
     "Located",
     "PlanFile",
     "ScenarioDocument",
+    "check_writable",
     "evidence_from",
     "evidence_json",
     "json_bytes",

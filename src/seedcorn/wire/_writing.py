@@ -15,6 +15,19 @@ def json_bytes(data: Json) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def check_writable(path: Path) -> None:
+    """Find out before long work whether its result can be put at ``path``.
+
+    Raises:
+        InputError: As `write_text_atomically` would.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write {path}: it is not a regular file; give the name of a file")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {path}: the folder {target.parent} is missing or closed to you")
+
+
 def write_text_atomically(path: Path, content: str | bytes) -> None:
     """Put ``content`` at ``path``: whole and on disk, or not at all.
 
@@ -30,8 +43,7 @@ def write_text_atomically(path: Path, content: str | bytes) -> None:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    if target.exists() and not target.is_file():
-        raise InputError(f"cannot write {target}: it is not a regular file; give the name of a file")
+    check_writable(target)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         _write_synced(temporary, content)
