@@ -104,7 +104,7 @@ def test_engine_limits_that_are_left_out_are_the_replays_own(tmp_path):
         ("rate_per_s: 240", "rate_per_s: '240'", "'240'", "services[0].traffic.rate_per_s: expected a number, got '240'"),
         ("rate_per_s: 240", "rate_per_s: .inf", ".inf", "services[0].traffic.rate_per_s: expected a finite number, got inf"),
         ("name: two-pools", "name:", "name:", "name: expected text, got nothing (null)"),
-        ("name: two-pools", "name: ' x'", "' x'", "name: expected a name without blanks around it, got ' x'"),
+        ("name: two-pools", "name: ' x'", "' x'", "name: expected a name without brackets, and without blanks around it, got ' x'"),
         ("    tokens: 7e12\n", "", '"120 d"', "training[0].deadline: a deadline of 120 d needs 'tokens': how many "),
         ("max: 1736", "max: 100", "chips: {min", "training[0].chips: min 512 is more than max 100"),
         (

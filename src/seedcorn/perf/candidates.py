@@ -43,6 +43,11 @@ def native_dtype(dtype: Dtype, chip: Chip) -> Dtype:
     return Dtype.FP16 if dtype is Dtype.BF16 and lacks_bf16 else dtype
 
 
+def spread_over(model: ModelSpec, chip: Chip, *, dtype: Dtype, tp: int) -> Spread:
+    """One split as :func:`candidates` would make it, whether or not it fits."""
+    return Spread(dtype=native_dtype(dtype, chip), parallelism=Parallelism(tp=tp, ep=_ep(model, tp)))
+
+
 def candidates(
     model: ModelSpec,
     chip: Chip,

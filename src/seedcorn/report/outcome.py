@@ -1,5 +1,6 @@
 """A replay's outcome for people."""
 
+from rich.markup import escape
 from rich.table import Table
 
 from seedcorn.domain.outcome import Outcome, SingleReplay
@@ -15,7 +16,7 @@ def single_page(replayed: SingleReplay) -> Page:
         f"max_num_seqs {engine.max_num_seqs:,}, max_num_batched_tokens {engine.max_num_batched_tokens:,}, "
         f"KV cache {replayed.kv_tokens:,} tokens a replica; step times: {replayed.evidence}"
     )
-    return [replayed.name, setting, "", _latencies(replayed.outcome), "", _counts(replayed.outcome)]
+    return [escape(replayed.name), setting, "", _latencies(replayed.outcome), "", _counts(replayed.outcome)]
 
 
 def _latencies(outcome: Outcome) -> Table:

@@ -68,7 +68,7 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
     """Why a service goes where it goes: what each alternative would cost, and why the rest is none."""
     chosen = {d.offer.candidate.name for d in service.deployments}
     usable = {pool.pool: pool.chips - pool.spare for pool in plan.pools}
-    cheapest = service.alternatives[0]
+    cheapest = min((alternative.cost for alternative in service.alternatives), default=0.0)
     alternatives = plain_table(
         "",
         "offer",
@@ -215,7 +215,5 @@ def _chips_needed(alternative: Alternative, usable: Mapping[PoolName, int]) -> s
     return f"{alternative.chips:,}" + (f" of {there:,}" if alternative.chips > there else "")
 
 
-def _dearer(alternative: Alternative, cheapest: Alternative) -> str:
-    if cheapest.cost == 0:
-        return "-"
-    return f"{alternative.cost / cheapest.cost:.2f} x"
+def _dearer(alternative: Alternative, cheapest: float) -> str:
+    return f"{alternative.cost / cheapest:.2f} x" if cheapest > 0 else "-"

@@ -11,6 +11,7 @@ from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Deployment, Plan, PoolPlan, ServicePlan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
+from seedcorn.errors import InputError
 from seedcorn.study.clearing import (
     alternatives_of,
     check_every_service_has_an_offer,
@@ -62,7 +63,14 @@ def plan_scenario(scenario: Scenario, progress: Progress) -> Plan:
 
 
 def replay_plan(plan: Plan, scenario: Scenario, progress: Progress) -> Plan:
-    """``plan`` with a fresh replay of every service."""
+    """``plan`` with a fresh replay of every service.
+
+    Raises:
+        InputError: The plan leaves out a service of its scenario, or gives one nothing to run on.
+    """
+    left_out = {s.name for s in scenario.services} ^ {s.service for s in plan.services}
+    if left_out:
+        raise InputError(f"plan and scenario do not have the same services: {', '.join(sorted(left_out))}")
     deployments = {service.service: service.deployments for service in plan.services}
     outcomes = _outcomes(scenario, deployments, progress)
     services = tuple(replace(s, outcome=outcomes[s.service]) for s in plan.services)

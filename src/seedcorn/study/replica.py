@@ -2,9 +2,8 @@
 
 from seedcorn.domain.hardware import Chip, Dtype
 from seedcorn.domain.model import ModelSpec
-from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.workload import EngineSettings
-from seedcorn.perf import Spread, candidates
+from seedcorn.perf import Spread, candidates, spread_over
 
 CHIPS_PER_NODE = 8
 """A node, where no fleet says otherwise."""
@@ -18,10 +17,9 @@ def chosen_spread(
     Raises:
         Infeasible: Nothing was asked and nothing fits.
     """
-    spreads, refused = candidates(model, chip, dtypes=(dtype,), engine=engine, chips_per_node=CHIPS_PER_NODE)
     if tp is not None:
-        alike = (s for s in spreads if s.parallelism.tp == tp and s.parallelism.pp == 1)
-        return next(alike, Spread(dtype=dtype, parallelism=Parallelism(tp=tp)))
+        return spread_over(model, chip, dtype=dtype, tp=tp)
+    spreads, refused = candidates(model, chip, dtypes=(dtype,), engine=engine, chips_per_node=CHIPS_PER_NODE)
     if not spreads:
         raise refused[0].error
     return spreads[0]

@@ -124,8 +124,8 @@ Date = Annotated[datetime.date, BeforeValidator(_date)]
 
 
 def _name(value: str) -> str:
-    if value.strip() != value or not value or not value.isprintable():
-        raise ValueError(f"expected a name without blanks around it, got {value!r}")
+    if value.strip() != value or not value or not value.isprintable() or set(value) & set("[]"):
+        raise ValueError(f"expected a name without brackets, and without blanks around it, got {value!r}")
     return value
 
 

@@ -22,8 +22,7 @@ def check_writable(path: Path) -> None:
         InputError: As `write_text_atomically` would.
     """
     target = path.resolve()
-    if target.exists() and not target.is_file():
-        raise InputError(f"cannot write {path}: it is not a regular file; give the name of a file")
+    _check_regular(target)
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise InputError(f"cannot write {path}: the folder {target.parent} is missing or closed to you")
 
@@ -42,8 +41,13 @@ def write_text_atomically(path: Path, content: str | bytes) -> None:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
 
 
+def _check_regular(target: Path) -> None:
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write {target}: it is not a regular file; give the name of a file")
+
+
 def _replace(target: Path, content: bytes) -> None:
-    check_writable(target)
+    _check_regular(target)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         _write_synced(temporary, content)
