@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -106,29 +107,22 @@ def predict_serving(question: ServingQuestion, measurements: Sequence[Measuremen
     parallelism = spread.parallelism
     replicas = _replicas(question, parallelism)
 
-    def roofline_of(chip: Chip) -> StepModel:
-        return step_model(
+    def made_by(maker: Callable[..., StepModel], chip: Chip, **evidence: Sequence[Measurement]) -> StepModel:
+        return maker(
             model,
             chip,
             dtype=spread.dtype,
             parallelism=parallelism,
             engine=question.engine,
             chips_per_node=max(CHIPS_PER_NODE, parallelism.tp),
+            **evidence,
         )
 
-    predicted = best_step_model(
-        model,
-        chip,
-        dtype=spread.dtype,
-        parallelism=parallelism,
-        engine=question.engine,
-        chips_per_node=max(CHIPS_PER_NODE, parallelism.tp),
-        measurements=measurements,
-    )
+    predicted = made_by(best_step_model, chip, measurements=measurements)
     load, replayed = _sample(question.load, replicas)
     times = _copies(question.load, load)
     found = _found(predicted, question.engine, load, replayed, times)
-    shares = _shares(roofline_of, chip, load, _decoding(found.likely, replayed))
+    shares = _shares(partial(made_by, step_model), chip, load, _decoding(found.likely, replayed))
     return ServingPrediction(
         model=model.name,
         chip=chip.name,
