@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from measurements import Case
 from seedcorn.perf import StepModel
+from seedcorn.study.accuracy.serving_rows import Case
 
 _DRAWS = np.random.default_rng(0).random((2, 16384))
 

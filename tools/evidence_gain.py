@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from measurements import Case, vetted
+from published import vetted
 from seedcorn.domain.measurement import BenchmarkPoint, EvidenceKey, Measurement
 from seedcorn.domain.workload import EngineSettings, Statistic
 from seedcorn.errors import SeedcornError
 from seedcorn.perf import StepModel
 from seedcorn.replay import closed_loop
+from seedcorn.study.accuracy.serving_rows import Case
 from seedcorn.study.evidence import best_step_model
 
 GIVEN = (1, 3, 10)

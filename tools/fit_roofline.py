@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from hierarchy import COEFFICIENTS, OFFSETS, Fit, errors
-from measurements import Case, vetted, vllm_runs
 from operators import Probe, probes
+from published import runs, vetted
 from seedcorn.domain.offer import Evidence
 from seedcorn.perf.efficiency import Efficiency
+from seedcorn.study.accuracy.serving_rows import Case
 
 ROOT = Path(__file__).parents[1]
 EFFICIENCY = ROOT / "src" / "seedcorn" / "perf" / "efficiency.toml"
@@ -312,7 +313,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     cases, refused = vetted()
-    cases += vllm_runs()
+    cases += runs()
     operators = probes()
     full = Fit(cases, operators).run()
     if arguments.residuals:

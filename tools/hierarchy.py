@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closed_loop import predicted
-from measurements import Case
 from operators import Probe
 from seedcorn.domain.hardware import Chip
 from seedcorn.domain.offer import Evidence
@@ -25,6 +24,7 @@ from seedcorn.perf import StepModel
 from seedcorn.perf.efficiency import Efficiency
 from seedcorn.perf.memory import kv_tokens
 from seedcorn.perf.roofline import Roofline
+from seedcorn.study.accuracy.serving_rows import Case
 
 Vector = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from measurements import MEASUREMENTS
+from published import MEASUREMENTS
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Chip, Dtype
 from seedcorn.domain.model import ModelName, ModelSpec

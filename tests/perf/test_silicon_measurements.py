@@ -36,12 +36,12 @@ def errors():
     sys.path.insert(0, str(ROOT / "tools"))
     try:
         import closed_loop
-        import measurements
+        import published
     finally:
         sys.path.remove(str(ROOT / "tools"))
-    cases, _ = measurements.vetted()
+    cases, _ = published.vetted()
     found = []
-    for case in [*cases, *measurements.vllm_runs()]:
+    for case in [*cases, *published.runs()]:
         # The throughput of a thousand requests at once is that of a server whose limits are not stated.
         if case.chip.name not in SYSTEMS or case.engine != "vllm" or "tpot" not in case.observed:
             continue

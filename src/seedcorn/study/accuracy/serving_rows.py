@@ -5,11 +5,10 @@ format that the roofline has, the lengths, and a load that can be replayed. Ever
 under the reason it was refused for.
 """
 
-import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from seedcorn.domain.model import ModelName, ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.errors import InputError
 from seedcorn.perf import active_params
-
-MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data" / "measurements"
 
 CHIPS = {
     "A100-40G": "nvidia-a100-sxm4-40gb",  # LLM-Inference-Bench ran on ThetaGPU and Polaris: SXM4
@@ -131,19 +128,22 @@ class Case:
         return self.chip.name, self.model.name, self.dtype, self.version
 
 
-def vetted() -> tuple[list[Case], Counter[str]]:
-    """Every usable row of ``inference.csv``, and how many were refused for which reason."""
+def read_cases(rows: Iterable[Mapping[str, str]]) -> tuple[list[Case], Counter[str]]:
+    """Every usable row, and how many were refused for which reason.
+
+    Args:
+        rows: With the columns of ``inference.csv``.
+    """
     cases, refused = [], Counter[str]()
-    with (MEASUREMENTS / "inference.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                cases.append(_case(row))
-            except Unusable as reason:
-                refused[str(reason)] += 1
+    for row in rows:
+        try:
+            cases.append(_case(row))
+        except Unusable as reason:
+            refused[str(reason)] += 1
     return cases, refused
 
 
-def _case(row: dict[str, str]) -> Case:
+def _case(row: Mapping[str, str]) -> Case:
     if row["quality"] == "D":
         raise Unusable("quality D")
     if "+spec" in row["engine"]:
@@ -180,7 +180,7 @@ def _model(name: str) -> ModelSpec:
         raise Unusable("model not in the catalogue") from None
 
 
-def _dtype(row: dict[str, str], chip: Chip) -> Dtype:
+def _dtype(row: Mapping[str, str], chip: Chip) -> Dtype:
     """Format of the weights. A checkpoint's own format is 16-bit unless its name or maker says fp8."""
     stated = row["dtype"].split("/")[0] or "as-checkpoint"
     if stated == "as-checkpoint" and re.search(r"kimi-k2\.\d", row["model"], re.IGNORECASE):
@@ -198,7 +198,7 @@ def _dtype(row: dict[str, str], chip: Chip) -> Dtype:
     return dtype
 
 
-def _observed(row: dict[str, str]) -> dict[str, float]:
+def _observed(row: Mapping[str, str]) -> dict[str, float]:
     observed = {}
     if row["ttft_ms"]:
         observed["ttft"] = float(row["ttft_ms"]) / 1e3
@@ -207,11 +207,11 @@ def _observed(row: dict[str, str]) -> dict[str, float]:
     return observed
 
 
-def _tokens_per_s(row: dict[str, str]) -> dict[str, float]:
+def _tokens_per_s(row: Mapping[str, str]) -> dict[str, float]:
     return {"tokens_per_s": float(row["output_tokens_per_s"])}
 
 
-def _clients(row: dict[str, str]) -> int:
+def _clients(row: Mapping[str, str]) -> int:
     match = re.match(r"(?:c|static batch|batch)=(\d+)", row["concurrency_or_rate"])
     if match is None:
         raise Unusable("load without a concurrency")
@@ -222,7 +222,7 @@ def _engine(name: str) -> str:
     return re.split(r"[ (]", name.lower())[0] or "unknown"
 
 
-def _aiconfigurator(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _aiconfigurator(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     """Closed loops of ten requests a client. Rows that state ``dp`` come from InferenceX, whose
     lengths are 80 to 100 % of the nominal ones."""
     match = re.match(r"agg tp(\d+) pp(\d+) dp(\d*) moe_tp(\d+) ep(\d+)", row["notes"])
@@ -250,7 +250,7 @@ def _aiconfigurator(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dt
     )
 
 
-def _inferencex(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _inferencex(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     clients = _clients(row)
     return Case(
         chip=chip,
@@ -267,7 +267,7 @@ def _inferencex(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype)
     )
 
 
-def _static_batch(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _static_batch(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     """LLM-Inference-Bench: one batch, all at once; output tokens over its latency."""
     engine = row["engine"]
     if engine == "llama.cpp":
@@ -288,7 +288,7 @@ def _static_batch(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtyp
     )
 
 
-def _splitwise(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _splitwise(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     clients = _clients(row)
     return Case(
         chip=chip,
@@ -306,7 +306,7 @@ def _splitwise(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) 
     )
 
 
-def _lmdeploy(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _lmdeploy(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     clients = _clients(row)
     return Case(
         chip=chip,
@@ -323,7 +323,7 @@ def _lmdeploy(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -
     )
 
 
-def _tensorrt_llm(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _tensorrt_llm(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     """First-token latency of one request, or output tokens/s of a batch kept full."""
     is_offline = "inf rate" in row["concurrency_or_rate"]
     clients = 1024 if is_offline else _clients(row)
@@ -344,7 +344,7 @@ def _tensorrt_llm(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtyp
     )
 
 
-def _tenstorrent(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _tenstorrent(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     clients = _clients(row)
     return Case(
         chip=chip,
@@ -361,7 +361,7 @@ def _tenstorrent(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype
     )
 
 
-def _sglang_cookbook(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _sglang_cookbook(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     """Closed loops over lengths drawn from 0 to twice the mean."""
     clients = _clients(row)
     return Case(
@@ -379,7 +379,7 @@ def _sglang_cookbook(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: D
     )
 
 
-def _gpustack(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _gpustack(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     """All requests at once: only the throughput says something of the engine, the rest is queueing.
 
     Rows that do not show their serving configuration are refused, but for the Ascend 910B, of which
@@ -415,7 +415,7 @@ def _gpustack(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -
     )
 
 
-def _blis(row: dict[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+def _blis(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
     """BLIS's training runs of vLLM 0.15: Poisson arrivals, medians. Their prompts share prefixes of unstated
     length, so TTFT says little, and TPOT only while the prompts are a small part of the work."""
     rate = re.search(r"rate=(\d+(?:\.\d+)?)/s", row["concurrency_or_rate"])
@@ -463,16 +463,17 @@ READERS = {
 llama.cpp on consumer cards."""
 
 
-def vllm_runs() -> list[Case]:
+def vllm_runs(folder: Path) -> list[Case]:
     """The two vLLM 0.19 runs, arrivals and lengths as they were; TPOT alone, as TTFT is mostly preemption."""
     return [
-        _vllm_run("rtxpro6000x2_qwen3-32b", chip="nvidia-rtx-pro-6000-server", model="Qwen/Qwen3-32B"),
-        _vllm_run("rtx4090_llama-3.1-8b", chip="nvidia-rtx-4090", model="meta-llama/Llama-3.1-8B"),
+        _vllm_run(
+            folder / "rtxpro6000x2_qwen3-32b", chip="nvidia-rtx-pro-6000-server", model="Qwen/Qwen3-32B"
+        ),
+        _vllm_run(folder / "rtx4090_llama-3.1-8b", chip="nvidia-rtx-4090", model="meta-llama/Llama-3.1-8B"),
     ]
 
 
-def _vllm_run(folder: str, *, chip: str, model: str) -> Case:
-    run = MEASUREMENTS / "vllm_runs" / folder
+def _vllm_run(run: Path, *, chip: str, model: str) -> Case:
     settings = json.loads((run / "meta.json").read_text(encoding="utf-8"))["engine_kwargs"]
     requests = [
         json.loads(line) for line in (run / "requests.jsonl").read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,1 @@
+"""How wrong the predictions are, on rows that no fit saw."""
