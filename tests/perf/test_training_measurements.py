@@ -3,6 +3,7 @@
 Errors on sources left out are in docs/explanation/training.md; this guards the bundled file.
 """
 
+import csv
 import importlib.util
 import sys
 from pathlib import Path
@@ -35,7 +36,8 @@ def fit_training():
 @pytest.fixture(scope="module")
 def runs(fit_training):
     fitted = bundled_coefficients()
-    rows, refused = fit_training.read_rows(MEASUREMENTS, fitted)
+    with MEASUREMENTS.open(newline="", encoding="utf-8") as file:
+        rows, refused = fit_training.read_rows(csv.DictReader(file), fitted)
     return rows, refused, fit_training.log_errors(rows, fitted)
 
 
