@@ -201,8 +201,7 @@ def _table(part: Schema, title: str, parts: Schema) -> Iterator[str]:
 
 def _given(field: Schema) -> Schema:
     """The field where it is not null."""
-    found: Schema = field["anyOf"][0] if "anyOf" in field else field
-    return found
+    return _given(field["anyOf"][0]) if "anyOf" in field else field
 
 
 def _part_of(field: Schema) -> tuple[str, str]:

@@ -126,6 +126,22 @@ def money_per_chip_hour(value: object) -> tuple[float, str]:
     return float(match[1]), match[2]
 
 
+def money(value: object) -> tuple[float, str]:
+    """Amount and ISO 4217 currency in a sum such as ``"450e6 CNY"``.
+
+    >>> money("450e6 CNY")
+    (450000000.0, 'CNY')
+    """
+    match = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?(?:[eE]\+?\d{1,2})?)\s*([A-Z]{3})\s*", value)
+        if isinstance(value, str)
+        else None
+    )
+    if match is None:
+        raise InputError(f"expected a sum of money, such as '450e6 CNY', got {value!r}")
+    return float(match[1]), match[2]
+
+
 def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
     """``value`` in the largest unit of ``steps`` (descending) that it reaches."""
     factor, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
@@ -174,6 +190,22 @@ def format_flop_per_s(value_flop_per_s: float) -> str:
     return _scaled(
         value_flop_per_s, ((1e15, "PFLOP/s"), (1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1.0, "FLOP/s"))
     )
+
+
+def format_watts(value_w: float) -> str:
+    """A power for people: ``1.2 MW``."""
+    return _scaled(value_w, ((1e9, "GW"), (1e6, "MW"), (1e3, "kW"), (1.0, "W")))
+
+
+def format_money(amount: float, currency: str) -> str:
+    """A sum for people: ``450 million CNY``.
+
+    >>> format_money(450e6, "CNY"), format_money(281250.0, "CNY")
+    ('450 million CNY', '281,250 CNY')
+    """
+    if amount >= 1e6:
+        return f"{_scaled(amount, ((1e9, 'billion'), (1e6, 'million')))} {currency}"
+    return f"{amount:,.0f} {currency}"
 
 
 def format_share(share: float) -> str:

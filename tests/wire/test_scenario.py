@@ -239,7 +239,6 @@ def test_what_is_not_used_yet_is_said(tmp_path):
     assert [path for path, _ in scenario.not_used_yet()] == [
         "fleet.pools[0].site",
         "resale",
-        "rules",
         "planning.slots",
     ]
 
@@ -249,7 +248,7 @@ def test_a_value_that_asks_for_no_more_than_is_done_anyway_is_not_reported(tmp_p
 
     scenario = read(tmp_path, ("  seed: 0", "  slots: 1"), (f"resale:\n{resale}", "resale: []")).document
 
-    assert [path for path, _ in scenario.not_used_yet()] == ["rules"]
+    assert [path for path, _ in scenario.not_used_yet()] == []
 
 
 def test_a_stock_fleet_is_accepted_and_reported(tmp_path):

@@ -108,6 +108,63 @@ PricePerChipHour = Annotated[
     ),
 ]
 
+Money = Annotated[
+    Annotated[tuple[float, str], Strict(False)],
+    Quantity(
+        read=units.money,
+        show=str,
+        pattern=r"^\s*\d+(\.\d+)?([eE]\+?\d{1,2})?\s*[A-Z]{3}\s*$",
+        example="450e6 CNY",
+    ),
+]
+Watts = Annotated[
+    float,
+    Quantity(
+        read=units.watts, show=units.format_watts, pattern=_NUMBER + r"[kKMGTPE]?W\s*$", example="400 W"
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """A field written as one value, or as the three it lies below with 10, 50 and 90 %; held as the three."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._three, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        (one, *_) = handler(schema)["prefixItems"]
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 3, "maxItems": 3}]}
+
+    def _three(self, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return (value, value, value)
+        if len(value) != 3:
+            raise ValueError(f"expected one value, or three: [P10, P50, P90], got {len(value)} of them")
+        return tuple(value)
+
+
+def _in_order(three: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not three[0] <= three[1] <= three[2]:
+        raise ValueError(f"expected P10 ≤ P50 ≤ P90, got {', '.join(f'{value:g}' for value in three)}")
+    return three
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Factor = Annotated[float, Field(gt=0, le=1000)]
+_Delay = Annotated[Seconds, Field(ge=0)]
+UncertainShare = Annotated[
+    tuple[_Share, _Share, _Share], Strict(False), AfterValidator(_in_order), Uncertain()
+]
+UncertainFactor = Annotated[
+    tuple[_Factor, _Factor, _Factor], Strict(False), AfterValidator(_in_order), Uncertain()
+]
+UncertainSeconds = Annotated[
+    tuple[_Delay, _Delay, _Delay], Strict(False), AfterValidator(_in_order), Uncertain()
+]
+
 
 def _date(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):

@@ -108,7 +108,8 @@ def read_document(
     try:
         document = model.model_validate(parsed.data)
     except ValidationError as error:
-        problems = list(_schema_problems(error, parsed.data, model))
+        # one value that stands for several fields is wrong once
+        problems = list(dict.fromkeys(_schema_problems(error, parsed.data, model)))
     else:
         problems = list(check(document))
     if problems:

@@ -29,9 +29,21 @@ from seedcorn.wire._fields import (
     PricePerChipHour,
     Quantity,
     Seconds,
+    UncertainFactor,
 )
 from seedcorn.wire._reading import Located, Problem, did_you_mean, dotted, read_document
 from seedcorn.wire._text import Step
+from seedcorn.wire.horizon import (
+    SECTIONS,
+    AttritionDocument,
+    GenerationDocument,
+    LeverDocument,
+    RunwayDocument,
+    SourcingDocument,
+    SupplyDocument,
+    horizon_problems,
+    pools_named,
+)
 
 _ENGINE = EngineSettings()
 
@@ -156,6 +168,11 @@ class ServiceDocument(Document):
     )
     pools: Annotated[Many[str], Absent("every pool")] = Field(default=(), description="Pools it may run on.")
     engine: EngineDocument = Field(default_factory=EngineDocument, description="The serving engine.")
+    growth: UncertainFactor = Field(
+        default=(1.0, 1.0, 1.0),
+        description="Demand in a year against today's, for `runway`: one, or [P10, P50, P90].",
+        json_schema_extra={"default": 1},
+    )
 
     @property
     def objectives(self) -> Slo:
@@ -280,6 +297,14 @@ class ScenarioDocument(Document):
     resale: Many[ResaleDocument] = Field(default=(), description="Chip-hours that may be sold.")
     rules: RulesDocument | None = Field(default=None, description="Export rules to keep to.")
     planning: PlanningDocument = Field(default_factory=PlanningDocument, description="How to plan.")
+    runway: RunwayDocument | None = Field(default=None, description="How far ahead `runway` looks.")
+    generations: Many[GenerationDocument] = Field(
+        default=(), description="Model generations to train, in order: what `runway` counts."
+    )
+    supply: Many[SupplyDocument] = Field(default=(), description="Chips to come, or offered.")
+    attrition: Many[AttritionDocument] = Field(default=(), description="Chips that fail or are retired.")
+    levers: Many[LeverDocument] = Field(default=(), description="Changes that `runway` ranks.")
+    sourcing: SourcingDocument | None = Field(default=None, description="What `source` weighs.")
 
     def not_used_yet(self) -> list[tuple[str, str]]:
         """(path, why) of everything written here that no command takes into account yet."""
@@ -313,7 +338,7 @@ def scenario_problems(scenario: ScenarioDocument) -> Iterator[Problem]:
     """What is wrong between fields: names that clash or lead nowhere, numbers that disagree."""
     if not scenario.services and not scenario.training:
         yield Problem((), "nothing to plan: give at least one of services and training")
-    for key in ("services", "training", "resale"):
+    for key in ("services", "training", "resale", "generations", "supply", "levers"):
         yield from _twice([item.name for item in getattr(scenario, key)], key, key="name")
     yield from _fleet_problems(scenario.fleet)
     if scenario.fleet.stock is None:
@@ -325,6 +350,7 @@ def scenario_problems(scenario: ScenarioDocument) -> Iterator[Problem]:
         yield from _training_problems(("training", i), job)
     for i, product in enumerate(scenario.resale):
         yield from _resale_problems(("resale", i), product)
+    yield from horizon_problems(scenario)
 
 
 def _twice(names: Sequence[str], *steps: Step, key: str | None = None) -> Iterator[Problem]:
@@ -361,9 +387,19 @@ def _pool_problems(steps: tuple[Step, ...], pool: PoolDocument) -> Iterator[Prob
 
 def _unknown_pools(scenario: ScenarioDocument) -> Iterator[Problem]:
     known = [pool.name for pool in scenario.fleet.pools]
+    to_come = [*known, *(supply.name for supply in scenario.supply if supply.pool is None)]
     for steps, name in _pools_named(scenario):
         if name not in known:
             yield Problem(steps, f"no pool {name!r} in the fleet{did_you_mean(name, known)}")
+    for steps, name in (*_pools_allowed(scenario), *pools_named(scenario)):
+        if name not in to_come:
+            yield Problem(steps, f"no pool {name!r} in the fleet{did_you_mean(name, to_come)}")
+
+
+def _pools_allowed(scenario: ScenarioDocument) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """Pools that services may run on, once they are there."""
+    for i, service in enumerate(scenario.services):
+        yield from ((("services", i, "pools", j), name) for j, name in enumerate(service.pools))
 
 
 def _pools_named(scenario: ScenarioDocument) -> Iterator[tuple[tuple[Step, ...], str]]:
@@ -372,7 +408,6 @@ def _pools_named(scenario: ScenarioDocument) -> Iterator[tuple[tuple[Step, ...],
     for i, service in enumerate(scenario.services):
         if service.today is not None:
             yield ("services", i, "today", "pool"), service.today.pool
-        yield from ((("services", i, "pools", j), name) for j, name in enumerate(service.pools))
     for i, job in enumerate(scenario.training):
         yield from ((("training", i, "pools", j), name) for j, name in enumerate(job.pools))
     for i, product in enumerate(scenario.resale):
@@ -412,7 +447,6 @@ NOT_USED_YET = {
     "fleet.stock": "the stock ledger is not built in yet: list the pools to plan with them",
     "fleet.pools[].site": "nothing depends on sites yet",
     "resale": "the plan does not sell chips yet",
-    "rules": "export rules do not restrict the plan yet",
     "planning.slots": "the plan has one time slot for now",
     "planning.max_moves": "moves are not limited yet",
     "planning.stickiness": "moves cost nothing yet",
@@ -459,6 +493,8 @@ def _not_used_yet(scenario: ScenarioDocument) -> Paths:
 
 def _defaults_used(scenario: ScenarioDocument) -> Paths:
     for field in _fields(scenario):
+        if field.key.split(".")[0].removesuffix("[]") in SECTIONS:
+            continue  # no plan depends on them
         shown = default_shown(field.value, field.metadata)
         if not (field.given or shown is None or field.key in NOT_USED_YET):
             yield field.key, shown
