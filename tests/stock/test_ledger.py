@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from seedcorn.errors import InputError, InvalidDocument, NotInStock, UnknownName
-from seedcorn.stock import Correction, open_ledger, pools_on
+from seedcorn.stock import Correction, fleet_on, open_ledger
 from seedcorn.stock.ledger import LOCK
 from seedcorn.stock.tables import METADATA
 from tests.stock.builders import H20, H800, NOW, a_year_of_chips, an_entry, day, record, stock
@@ -337,7 +337,7 @@ def test_a_ledger_of_a_newer_program_is_left_alone(ledger, db):
 def test_pools_are_what_is_in_service(some_chips, db):
     record(some_chips, an_entry("failed", 3, on=8, pool="a"))
 
-    pools = pools_on(db, day(8))
+    pools = fleet_on(db, day(8)).pools
 
     assert [(pool.name, pool.chip, pool.chips, pool.site) for pool in pools] == [
         ("a", H20, 5, "x"),
@@ -356,12 +356,12 @@ def test_a_pool_of_two_kinds_of_chip_is_refused_by_name(some_chips, db):
     with pytest.raises(
         InputError, match="pool 'a' was nvidia-h20-96gb at 'x' and also nvidia-h800-sxm at 'x'"
     ):
-        pools_on(db, day(8))
+        fleet_on(db, day(8))
 
 
 def test_a_day_without_chips_in_service_has_no_pools(some_chips, db):
     with pytest.raises(InputError, match="on 2026-01-01: no chips were in service"):
-        pools_on(db, day(1))
+        fleet_on(db, day(1))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class Scenario:
         reference: Pool whose chip-hour is the numéraire; ``None``: the study picks the pool whose
             chip trains fastest.
         measurements: Evidence of these models on these chips; it replaces predictions.
+        notes: What the reader should know of where the fleet is from.
         inputs_hash: SHA-256 over the document and everything that its names resolved to.
     """
 
@@ -46,6 +47,7 @@ class Scenario:
     planning: Planning = field(default_factory=Planning)
     reference: PoolName | None = None
     measurements: tuple[Measurement, ...] = ()
+    notes: tuple[str, ...] = ()
     inputs_hash: str = ""
 
     def pool(self, name: PoolName) -> Pool:

@@ -1,9 +1,18 @@
 """The ledger of chips: append-only events, and the stock they add up to on any date."""
 
 from seedcorn.stock.event import OWNED, Correction, Entry, Event, Kind, Place, State
-from seedcorn.stock.holdings import By, Difference, Holding, StockPool, differences, stock_on, totals
+from seedcorn.stock.holdings import (
+    By,
+    Difference,
+    Holding,
+    StockFleet,
+    StockPool,
+    differences,
+    stock_on,
+    totals,
+)
 from seedcorn.stock.journal import Draft, Row
-from seedcorn.stock.ledger import DEFAULT, Ledger, open_ledger, pools_on
+from seedcorn.stock.ledger import DEFAULT, Ledger, fleet_on, open_ledger
 from seedcorn.stock.sheet import csv_of, read_counts, read_rows, row_of
 from seedcorn.stock.table import Line
 
@@ -23,11 +32,12 @@ __all__ = [
     "Place",
     "Row",
     "State",
+    "StockFleet",
     "StockPool",
     "csv_of",
     "differences",
+    "fleet_on",
     "open_ledger",
-    "pools_on",
     "read_counts",
     "read_rows",
     "row_of",

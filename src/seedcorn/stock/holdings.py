@@ -9,7 +9,7 @@ from enum import StrEnum
 from seedcorn.domain.hardware import ChipName, PoolName
 from seedcorn.errors import InputError
 from seedcorn.stock.book import Book
-from seedcorn.stock.event import Event, Place, State
+from seedcorn.stock.event import OWNED, Event, Place, State
 from seedcorn.stock.journal import live
 
 
@@ -30,6 +30,19 @@ class StockPool:
     chip: ChipName
     chips: int
     site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockFleet:
+    """What a plan may use on one date, and what it may not.
+
+    Attributes:
+        pools: In the order of their names.
+        left_out: Chips on order or ours that are not in service: in store, failed, lent.
+    """
+
+    pools: tuple[StockPool, ...]
+    left_out: Mapping[ChipName, Mapping[State, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +112,20 @@ def pools_of(holdings: Sequence[Holding]) -> tuple[StockPool, ...]:
         StockPool(name=PoolName(h.place.pool), chip=h.place.chip, chips=h.chips, site=h.place.site)
         for h in held
     )
+
+
+def fleet_of(holdings: Sequence[Holding]) -> StockFleet:
+    """The pools that chips are in service in, and how many chips there are besides.
+
+    Raises:
+        InputError: As :func:`pools_of`.
+    """
+    besides = (State.ON_ORDER, *(state for state in OWNED if state is not State.IN_SERVICE))
+    left_out: dict[ChipName, Counter[State]] = {}
+    for holding in holdings:
+        if holding.place.state in besides:
+            left_out.setdefault(holding.place.chip, Counter())[holding.place.state] += holding.chips
+    return StockFleet(pools=pools_of(holdings), left_out=left_out)
 
 
 def differences(

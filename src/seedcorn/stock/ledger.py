@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 
 from seedcorn.errors import InputError
 from seedcorn.stock.event import Event
-from seedcorn.stock.holdings import Holding, StockPool, pools_of, stock_on
+from seedcorn.stock.holdings import Holding, StockFleet, fleet_of, stock_on
 from seedcorn.stock.journal import Draft, Row, draft
 from seedcorn.stock.tables import read_events, write_events
 
@@ -105,17 +105,17 @@ class Ledger:
             raise InputError(f"ledger {self._name}: {_reason(error)}") from None
 
 
-def pools_on(db: str, on: date) -> tuple[StockPool, ...]:
-    """The pools of a ledger at the end of a day: what a plan may use. Failed and lent chips are not in them.
+def fleet_on(db: str, on: date) -> StockFleet:
+    """The fleet of a ledger at the end of a day: pools of chips in service, and what is left out of them.
 
     Raises:
         InputError: There is no such ledger, nothing was in service, or a pool was not identical chips in one place.
     """
     with open_ledger(db) as ledger:
         try:
-            return pools_of(ledger.stock_on(on))
+            return fleet_of(ledger.stock_on(on))
         except InputError as error:
-            raise InputError(f"ledger {db!r} on {on}: {error.message}") from None
+            raise InputError(f"ledger {ledger._name} on {on}: {error.message}") from None
 
 
 def open_ledger(db: str = DEFAULT, *, create: bool = False) -> Ledger:

@@ -156,7 +156,7 @@ def _plan(
         training_chips_freed=today - by_services[reference],
         replayed=True,
         slos_held=not missed,
-        warnings=(*worth.warnings, *_unknown_today(services), *missed),
+        warnings=(*scenario.notes, *worth.warnings, *_unknown_today(services), *missed),
     )
 
 

@@ -16,6 +16,7 @@ from seedcorn.errors import InputError, SeedcornError
 from seedcorn.perf import active_params, total_params
 from seedcorn.perf.silicon import PACKAGE
 from seedcorn.replay import read_trace
+from seedcorn.study.ledger_fleet import with_chips
 from seedcorn.wire import Located, ScenarioDocument, evidence_json
 from seedcorn.wire.scenario import EngineDocument, PoolDocument, ServiceDocument, TrainingDocument
 
@@ -45,11 +46,8 @@ def resolve(located: Located[ScenarioDocument], measurements: Sequence[Measureme
         InputError: A name is unknown or a trace unreadable; placed at its line in the document.
         Infeasible: A model's shapes are not understood.
     """
+    located, notes = with_chips(located)
     document = located.document
-    if document.fleet.stock is not None:
-        raise InputError(
-            "the stock ledger is not built in yet: list the pools", where=located.where("fleet", "stock")
-        )
     traces: dict[str, Trace] = {}
     scenario = Scenario(
         name=document.name,
@@ -58,6 +56,7 @@ def resolve(located: Located[ScenarioDocument], measurements: Sequence[Measureme
         jobs=tuple(_job(located, i, job) for i, job in enumerate(document.training)),
         planning=_planning(document),
         reference=None if document.fleet.reference is None else PoolName(document.fleet.reference),
+        notes=notes,
     )
     scenario = replace(scenario, measurements=_relevant(measurements, scenario))
     return replace(scenario, inputs_hash=_inputs_hash(located, scenario))
@@ -73,6 +72,7 @@ def _placed(where: str) -> Iterator[None]:
 
 
 def _pool(located: Located[ScenarioDocument], i: int, pool: PoolDocument) -> Pool:
+    assert pool.chip is not None and pool.chips is not None  # of the document, or of the ledger
     with _placed(located.where("fleet", "pools", i, "chip")):
         chip = find_chip(located.reference(pool.chip)).chip
     return Pool(

@@ -52,11 +52,18 @@ class PoolDocument(Document):
     """Identical nodes in one place."""
 
     name: Name = Field(description="Unique among pools.")
-    chip: str = Field(
+    chip: Annotated[str | None, Absent("the stock ledger's")] = Field(
+        default=None,
         min_length=1,
-        description="A catalogue id, an alias, or the path of a file of specs (from the scenario's folder).",
+        description="A catalogue id, an alias, or the path of a file of specs (from the scenario's folder). "
+        "Required unless the fleet is of a `stock` ledger.",
     )
-    chips: int = Field(le=10**9, description="Chips owned, spare ones included. At least 1.")
+    chips: Annotated[int | None, Absent("those in service by the stock ledger")] = Field(
+        default=None,
+        le=10**9,
+        description="Chips owned, spare ones included. At least 1. Required unless, and not given where, "
+        "the fleet is of a `stock` ledger.",
+    )
     chips_per_node: Count = Field(description="Chips of one node; the last node may be partial.")
     network: Annotated[BytesPerS | None, Absent("unknown")] = Field(
         default=None, description="Bandwidth per chip between nodes, one direction."
@@ -71,12 +78,22 @@ class PoolDocument(Document):
 class FleetDocument(Document):
     """The chips: listed as pools, or taken from the stock ledger as of a date."""
 
-    pools: Many[PoolDocument] = Field(default=(), description="The pools. Required unless `stock` is given.")
+    pools: Many[PoolDocument] = Field(
+        default=(),
+        description="The pools. With `stock`: what the ledger does not know of each of its pools.",
+    )
     reference: Annotated[str | None, Absent("the pool whose chip trains fastest")] = Field(
         default=None, description="The pool whose chip-hour values and prices are counted in."
     )
-    stock: Name | None = Field(default=None, description="A stock ledger to take the pools from.")
-    on: Date | None = Field(default=None, description="The date of the stock, such as 2026-11-24.")
+    stock: Name | None = Field(
+        default=None,
+        description="A stock ledger to take chips from: `default`, the path of an SQLite file (from the "
+        "scenario's folder), or postgresql://….",
+    )
+    on: Date | None = Field(
+        default=None,
+        description="The date of the stock, such as 2026-11-24. Required with, and only with, `stock`.",
+    )
 
 
 class TrafficDocument(Document):
@@ -363,19 +380,28 @@ def _twice(names: Sequence[str], *steps: Step, key: str | None = None) -> Iterat
 
 
 def _fleet_problems(fleet: FleetDocument) -> Iterator[Problem]:
-    if fleet.stock is not None and fleet.pools:
-        yield Problem(("fleet", "stock"), "give pools or a stock ledger, not both")
+    if fleet.stock is not None and fleet.on is None:
+        what = "a stock ledger needs 'on', the date of the stock, such as 2026-11-24: the same plan tomorrow"
+        yield Problem(("fleet",), what)
     if fleet.stock is None and not fleet.pools:
         yield Problem(("fleet",), "no pools: list at least one under 'pools', or name a 'stock' ledger")
     if fleet.stock is None and fleet.on is not None:
         yield Problem(("fleet", "on"), "a date needs a 'stock' ledger; pools are as they are")
     yield from _twice([pool.name for pool in fleet.pools], "fleet", "pools", key="name")
     for i, pool in enumerate(fleet.pools):
-        yield from _pool_problems(("fleet", "pools", i), pool)
+        yield from _pool_problems(("fleet", "pools", i), pool, is_stock=fleet.stock is not None)
 
 
-def _pool_problems(steps: tuple[Step, ...], pool: PoolDocument) -> Iterator[Problem]:
-    if pool.chips < 1:
+def _pool_problems(steps: tuple[Step, ...], pool: PoolDocument, *, is_stock: bool) -> Iterator[Problem]:
+    if is_stock and pool.chips is not None:
+        message = f"the stock ledger says how many chips pool {pool.name!r} has: leave this out"
+        yield Problem((*steps, "chips"), message)
+    elif is_stock:
+        return
+    elif pool.chip is None or pool.chips is None:
+        missing = " and ".join(repr(key) for key in ("chip", "chips") if getattr(pool, key) is None)
+        yield Problem(steps, f"pool {pool.name!r} needs {missing}: only a 'stock' ledger knows them")
+    elif pool.chips < 1:
         message = f"pool {pool.name!r} has {pool.chips} chips: give at least 1, or leave the pool out"
         yield Problem((*steps, "chips"), message)
     elif pool.spare >= pool.chips:
@@ -444,7 +470,6 @@ def _resale_problems(steps: tuple[Step, ...], product: ResaleDocument) -> Iterat
 
 
 NOT_USED_YET = {
-    "fleet.stock": "the stock ledger is not built in yet: list the pools to plan with them",
     "fleet.pools[].site": "nothing depends on sites yet",
     "resale": "the plan does not sell chips yet",
     "planning.slots": "the plan has one time slot for now",
@@ -514,7 +539,7 @@ def default_shown(value: object, metadata: Iterable[object]) -> str | None:
 
 def _partial_nodes(scenario: ScenarioDocument) -> Paths:
     for i, pool in enumerate(scenario.fleet.pools):
-        left = pool.chips % pool.chips_per_node
+        left = (pool.chips or 0) % pool.chips_per_node
         if left:
             what = f"{pool.chips} chips are not whole nodes of {pool.chips_per_node}: the last has {left}"
             yield f"fleet.pools[{i}].chips", what
