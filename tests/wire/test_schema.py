@@ -91,7 +91,9 @@ def test_quantities_are_text_in_the_schema_as_in_the_file(name):
 
 def test_the_defaults_in_the_schema_are_valid_in_a_file(tmp_path):
     planning = a_schema("scenario")["$defs"]["PlanningDocument"]["properties"]
-    defaults = {name: field["default"] for name, field in planning.items() if field["default"] is not None}
+    defaults = {
+        name: field["default"] for name, field in planning.items() if field.get("default") is not None
+    }
 
     text = SCENARIO[: SCENARIO.index("planning:")] + f"planning: {json.dumps(defaults)}\n"
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from seedcorn.domain.hardware import Pool, PoolName
 from seedcorn.domain.measurement import Measurement
+from seedcorn.domain.moves import Starting
 from seedcorn.domain.workload import Service, TrainingJob
 
 
@@ -17,6 +18,7 @@ class Planning:
         load_margin: Traffic above the mean rate that the plan must carry, as a share of it.
         idle_value: What a free chip is worth, as a share of what it could train.
         rounds: How often the plan may be tightened after a replay that missed an objective.
+        starting: What starting and stopping a replica takes.
     """
 
     gap: float = 0.001
@@ -25,6 +27,7 @@ class Planning:
     load_margin: float = 0.1
     idle_value: float = 0.5
     rounds: int = 3
+    starting: Starting = field(default_factory=Starting)
     seed: int = 0
 
 

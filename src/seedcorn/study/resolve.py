@@ -162,6 +162,7 @@ def _planning(document: ScenarioDocument) -> Planning:
         load_margin=planning.load_margin,
         idle_value=planning.idle_value,
         rounds=planning.rounds,
+        starting=planning.starting.starting,
         seed=planning.seed,
     )
 

@@ -44,6 +44,7 @@ from seedcorn.wire.horizon import (
     horizon_problems,
     pools_named,
 )
+from seedcorn.wire.moves import StartingDocument
 
 _ENGINE = EngineSettings()
 
@@ -296,6 +297,9 @@ class PlanningDocument(Document):
     )
     stickiness: float = Field(
         default=0.0, ge=0, description="Reference-chip hours an hour that moving a replica must gain."
+    )
+    starting: StartingDocument = Field(
+        default_factory=StartingDocument, description="What starting and stopping a replica takes."
     )
     seed: int = Field(
         default=0, ge=0, le=2**63 - 1, description="Of every random draw: same input and seed, same plan."
