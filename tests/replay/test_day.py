@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seedcorn.domain.workload import DayCurve
 from seedcorn.errors import InputError, UnknownName
-from seedcorn.replay import day_curve, day_curves, generated_day, read_trace
-from seedcorn.replay.day import DAY_S, DayCurve
+from seedcorn.replay import day_curve, day_curves, generated_day, read_day, read_trace
+from seedcorn.replay.day import DAY_S
 
 RATES = Path(__file__).parents[2] / "src" / "seedcorn" / "data" / "traces" / "servegen-rates.csv.gz"
 SHARED_RATES = (
@@ -101,3 +102,37 @@ def test_a_day_is_decided_by_its_seed():
 def test_a_day_without_rate_or_spread_is_refused(rate_per_s, cv):
     with pytest.raises(InputError, match="above 0"):
         generated_day(day_curve("m-large"), read_trace("azure-code"), rate_per_s=rate_per_s, cv=cv, seed=0)
+
+
+def a_curve_file(folder, *rates, start_s=range(0, 10**9, 43_200)):
+    path = folder / "day.csv"
+    rows = [f"{start},{rate}" for start, rate in zip(start_s, rates, strict=False)]
+    path.write_text("\n".join(["start_s,rate_per_s", *rows]))
+    return str(path)
+
+
+def test_a_curve_of_ones_own_is_the_mean_over_its_days(tmp_path):
+    curve = read_day(a_curve_file(tmp_path, 1, 4, 3, "", 5, 0))
+
+    assert curve.rate_per_s.tolist() == [3.0, 2.0]
+    np.testing.assert_array_equal(curve.days_per_s, [[1, 4], [3, np.nan], [5, 0]])
+
+
+@pytest.mark.parametrize(
+    ("rates", "start_s", "message"),
+    [
+        ((1, 2, 3), range(0, 10**9, 43_200), "3 windows are not equal parts of whole days"),
+        ((1, 2), (0, 40_000), "2 windows are not equal parts"),
+        ((1, 2, 3, 4), (0, 43_200, 86_400, 100_000), "4 windows are not equal parts"),
+        ((1,), (0,), "1 windows are not equal parts"),
+        ((0, 0), (0, 43_200), "all rates are 0"),
+        ((1, ""), (0, 43_200), "a window has no rate on any day"),
+        ((1, -2), (0, 43_200), ":3: rate_per_s is '-2'; expected a number, 0 or more"),
+        ((1, "nan"), (0, 43_200), ":3: rate_per_s is 'nan'"),
+    ],
+)
+def test_a_curve_that_is_no_day_is_refused(tmp_path, rates, start_s, message):
+    with pytest.raises(InputError) as caught:
+        read_day(a_curve_file(tmp_path, *rates, start_s=start_s))
+
+    assert message in str(caught.value)

@@ -18,6 +18,7 @@ class Planning:
         load_margin: Traffic above the mean rate that the plan must carry, as a share of it.
         idle_value: What a free chip is worth, as a share of what it could train.
         rounds: How often the plan may be tightened after a replay that missed an objective.
+        reference_price: What a reference-chip hour is worth in money: amount and currency.
         starting: What starting and stopping a replica takes.
     """
 
@@ -29,6 +30,7 @@ class Planning:
     rounds: int = 3
     starting: Starting = field(default_factory=Starting)
     seed: int = 0
+    reference_price: tuple[float, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,33 @@ class Trace:
         return (self.num_requests - 1) / span_s if span_s > 0 else 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DayCurve:
+    """How the request rate runs over a day.
+
+    Attributes:
+        rate_per_s: (windows,) ≥ 0, mean rate in equal windows from midnight to midnight.
+        days_per_s: (days, windows) the same of each day that was measured, NaN where nothing was; ``None``:
+            no more is known than the mean.
+        source: Where it came from and its licence, as printed.
+    """
+
+    name: str
+    rate_per_s: NDArray[np.float64]
+    days_per_s: NDArray[np.float64] | None = None
+    source: str = ""
+
+    @property
+    def mean_rate_per_s(self) -> float:
+        """Over the day."""
+        return float(self.rate_per_s.mean())
+
+    @property
+    def peak_to_mean(self) -> float:
+        """Rate of the busiest window, the mean being 1."""
+        return float(self.rate_per_s.max()) / self.mean_rate_per_s
+
+
 class Metric(StrEnum):
     """A latency of one request (ITL: of every gap between tokens)."""
 
@@ -125,6 +152,7 @@ class Service:
     Attributes:
         dtypes: Variants the owner accepts, in order of preference; empty: the published one.
         rate_per_s: Mean request rate to plan for.
+        day: How the rate runs over a day, ``rate_per_s`` being its mean; ``None``: nobody said.
         today: Pool it runs on now, if any.
         pools: Pools it may run on; empty: all.
         engines: Scheduler limits to choose from; the best of them is taken for each replica.
@@ -136,6 +164,7 @@ class Service:
     rate_per_s: float
     slo: Slo
     dtypes: tuple[Dtype, ...] = ()
+    day: DayCurve | None = None
     today: PoolName | None = None
     pools: tuple[PoolName, ...] = ()
     engines: tuple[EngineSettings, ...] = (EngineSettings(),)

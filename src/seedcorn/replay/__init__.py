@@ -2,7 +2,7 @@
 
 from seedcorn.replay.capacity import Capacity, capacity
 from seedcorn.replay.closed_loop import closed_loop
-from seedcorn.replay.day import DayCurve, day_curve, day_curves, generated_day
+from seedcorn.replay.day import day_curve, day_curves, generated_day, read_day
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
@@ -12,7 +12,6 @@ from seedcorn.replay.traffic import compressed, scaled
 
 __all__ = [
     "Capacity",
-    "DayCurve",
     "ReplicaGroup",
     "RequestTimes",
     "StreamSums",
@@ -25,6 +24,7 @@ __all__ = [
     "generated_day",
     "kernels_are_compiled",
     "outcome",
+    "read_day",
     "read_trace",
     "replay",
     "replay_groups",

@@ -3,43 +3,23 @@
 import gzip
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seedcorn.domain.workload import Trace
+from seedcorn.domain.workload import DayCurve, Trace
 from seedcorn.errors import InputError, UnknownName
 
 DAY_S = 86_400.0
+_TABLE = (
+    "expected a CSV with the columns start_s,rate_per_s: equal windows from midnight on, such as every 3600 s, "
+    "for one whole day or several"
+)
 _CHUNK = 1 << 18  # requests: some 10 MB with all that the replay notes about them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DayCurve:
-    """How the request rate runs over a day.
-
-    Attributes:
-        rate_per_s: (windows,) > 0, mean rate in equal windows from midnight to midnight.
-        source: Where it came from and its licence, as printed.
-    """
-
-    name: str
-    rate_per_s: NDArray[np.float64]
-    source: str = ""
-
-    @property
-    def mean_rate_per_s(self) -> float:
-        """Over the day."""
-        return float(self.rate_per_s.mean())
-
-    @property
-    def peak_to_mean(self) -> float:
-        """Rate of the busiest window, the mean being 1."""
-        return float(self.rate_per_s.max()) / self.mean_rate_per_s
 
 
 def day_curves() -> tuple[str, ...]:
@@ -55,18 +35,69 @@ def day_curve(name: str) -> DayCurve:
     Raises:
         UnknownName: No such curve; names those there are.
     """
-    mine = _rates().filter((pl.col("model") == name) & (pl.col("total_rate_rps") > 0))
+    mine = _rates().filter(pl.col("model") == name)
     if mine.height == 0:
         raise UnknownName("rate curve", name, day_curves())
-    windows = (
-        mine.group_by(pl.col("start_s") % int(DAY_S)).agg(pl.col("total_rate_rps").mean()).sort("start_s")
-    )
-    return DayCurve(
-        name=name,
-        rate_per_s=windows["total_rate_rps"].to_numpy(),
-        source="request rates of production services, derived from alibaba/ServeGen; Apache-2.0; "
+    rates = mine.sort("start_s")["total_rate_rps"].to_numpy()
+    return _curve(
+        name,
+        np.where(rates > 0, rates, np.nan),
+        "request rates of production services, derived from alibaba/ServeGen; Apache-2.0; "
         "https://github.com/alibaba/ServeGen",
     )
+
+
+def read_day(source: str) -> DayCurve:
+    """The rate curve called ``source``: a bundled name, or a CSV with ``start_s,rate_per_s``.
+
+    A row is a window, from midnight of the first day on; windows are equally long and fill whole days. An
+    empty rate is missing: it is in no mean.
+
+    Raises:
+        UnknownName: No such curve or file.
+        InputError: The file is no such table; with its row where one is to blame.
+    """
+    path = Path(source)
+    if not path.is_file():
+        return day_curve(source)
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError):
+        raise InputError(f"cannot be read as CSV; {_TABLE}", where=source) from None
+    if not {"start_s", "rate_per_s"} <= set(table.columns):
+        raise InputError(f"got the columns {', '.join(table.columns)}; {_TABLE}", where=source)
+    starts_s, rates = (_numbers(table[column], source) for column in ("start_s", "rate_per_s"))
+    windows = DAY_S / starts_s[1] if len(starts_s) > 1 and starts_s[1] > 0 else 0.0
+    is_even = windows >= 2 and windows == int(windows) and len(starts_s) % windows == 0
+    if not is_even or not np.array_equal(starts_s, np.arange(len(starts_s)) * starts_s[1]):
+        raise InputError(
+            f"its {len(starts_s)} windows are not equal parts of whole days; {_TABLE}", where=source
+        )
+    curve = _curve(path.stem, rates, source, windows=int(windows))
+    if not curve.mean_rate_per_s > 0:
+        raise InputError("a window has no rate on any day, or all rates are 0", where=source)
+    return curve
+
+
+def _curve(name: str, rates: NDArray[np.float64], source: str, windows: int = 144) -> DayCurve:
+    """The curve of whole days of ``rates``, NaN where missing."""
+    days = rates.reshape(-1, windows)
+    counts = np.isfinite(days).sum(axis=0)
+    mean = np.nansum(days, axis=0) / np.where(counts > 0, counts, np.nan)
+    return DayCurve(name=name, rate_per_s=mean, days_per_s=days if len(days) > 1 else None, source=source)
+
+
+def _numbers(column: pl.Series, where: str) -> NDArray[np.float64]:
+    """(rows,) numbers ≥ 0; NaN where the cell is empty."""
+    text = column.str.strip_chars().replace("", None)
+    values = text.cast(pl.Float64, strict=False)
+    wrong = text.is_not_null() & ~(values.is_finite() & (values >= 0)).fill_null(value=False)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        raise InputError(
+            f"{column.name} is {column[row]!r}; expected a number, 0 or more", where=f"{where}:{row + 2}"
+        )
+    return values.fill_null(np.nan).to_numpy()
 
 
 def generated_day(

@@ -15,7 +15,7 @@ from seedcorn.domain.workload import EngineSettings, Service, Trace, TrainingJob
 from seedcorn.errors import InputError, SeedcornError
 from seedcorn.perf import active_params, total_params
 from seedcorn.perf.silicon import PACKAGE
-from seedcorn.replay import read_trace
+from seedcorn.replay import read_day, read_trace
 from seedcorn.study.ledger_fleet import with_chips
 from seedcorn.wire import Located, ScenarioDocument, evidence_json
 from seedcorn.wire.scenario import EngineDocument, PoolDocument, ServiceDocument, TrainingDocument
@@ -95,6 +95,10 @@ def _service(
     with _placed(located.where("services", i, "traffic", "trace")):
         name = located.reference(service.traffic.trace)
         trace = traces.setdefault(name, read_trace(name))
+    day = None
+    if service.traffic.day is not None:
+        with _placed(located.where("services", i, "traffic", "day")):
+            day = read_day(located.reference(service.traffic.day))
     return Service(
         name=service.name,
         model=model,
@@ -102,6 +106,7 @@ def _service(
         rate_per_s=service.traffic.rate_per_s or trace.mean_rate_per_s,
         slo=service.objectives,
         dtypes=dtypes,
+        day=day,
         today=None if service.today is None else PoolName(service.today.pool),
         pools=tuple(PoolName(pool) for pool in service.pools),
         engines=_engines(service.engine),
@@ -164,6 +169,7 @@ def _planning(document: ScenarioDocument) -> Planning:
         rounds=planning.rounds,
         starting=planning.starting.starting,
         seed=planning.seed,
+        reference_price=planning.reference_price,
     )
 
 
@@ -192,6 +198,8 @@ def _inputs_hash(located: Located[ScenarioDocument], scenario: Scenario) -> str:
         digest.update(repr(service.model).encode())
         for values in (service.trace.arrival_s, service.trace.input_tokens, service.trace.output_tokens):
             digest.update(values.tobytes())
+        if service.day is not None:
+            digest.update(service.day.rate_per_s.tobytes())
     for job in scenario.jobs:
         digest.update(repr(job).encode())
     for measurement in scenario.measurements:

@@ -106,6 +106,12 @@ class TrafficDocument(Document):
     rate_per_s: Annotated[float | None, Absent("the trace's own")] = Field(
         default=None, gt=0, description="Mean requests per second; the trace's shape and burstiness are kept."
     )
+    day: Annotated[str | None, Absent("the same rate all day")] = Field(
+        default=None,
+        min_length=1,
+        description="How the rate runs over a day, `rate_per_s` being its mean: a bundled rate curve (`m-large`, "
+        "`m-mid`, `m-small`, `deepseek-r1`, `mm-image`), or a CSV of `start_s,rate_per_s` (from the scenario's folder).",
+    )
 
 
 class TodayDocument(Document):
@@ -292,6 +298,9 @@ class PlanningDocument(Document):
     rounds: int = Field(
         default=3, ge=0, description="Most times to plan again after a replay that missed an objective."
     )
+    reference_price: Annotated[
+        PricePerChipHour | None, Absent("values and prices are in reference-chip hours")
+    ] = Field(default=None, description="What an hour of the reference chip is worth to you, in money.")
     max_moves: Annotated[int | None, Absent("any number")] = Field(
         default=None, ge=0, description="Most replicas that may move from where they run today."
     )
@@ -476,6 +485,7 @@ def _resale_problems(steps: tuple[Step, ...], product: ResaleDocument) -> Iterat
 NOT_USED_YET = {
     "fleet.pools[].site": "nothing depends on sites yet",
     "resale": "the plan does not sell chips yet",
+    "services[].traffic.day": "the plan takes the mean rate all day",
     "planning.slots": "the plan has one time slot for now",
     "planning.max_moves": "moves are not limited yet",
     "planning.stickiness": "moves cost nothing yet",
