@@ -42,11 +42,11 @@ def _sources_hash() -> str:
 def _cache_dir() -> Path | None:
     """Where compiled kernels are kept; ``None`` where nothing can be written.
 
-    ``NUMBA_CACHE_DIR``, which numba reads itself, comes first.
+    A folder named by the sources' hash, in ``NUMBA_CACHE_DIR`` if that is set (numba reads it itself),
+    else in the user's cache.
     """
-    if _numba_config.CACHE_DIR:
-        return Path(_numba_config.CACHE_DIR)
-    path = user_cache_path("seedcorn") / "kernels" / _sources_hash()
+    chosen = _numba_config.CACHE_DIR
+    path = (Path(chosen) if chosen else user_cache_path("seedcorn") / "kernels") / _sources_hash()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

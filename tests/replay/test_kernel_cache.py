@@ -29,10 +29,12 @@ def test_kernels_are_kept_in_the_users_cache_under_a_hash_of_their_sources(tmp_p
     assert list(kept.rglob("*bin_of*.nbi"))
 
 
-def test_numba_cache_dir_comes_first(tmp_path):
+def test_numba_cache_dir_comes_first_and_kernels_are_under_the_hash_there_too(tmp_path):
     run_with(NUMBA_CACHE_DIR=str(tmp_path / "numba"), XDG_CACHE_HOME=str(tmp_path / "xdg"))
 
-    assert list((tmp_path / "numba").rglob("*bin_of*.nbi"))
+    (kept,) = (tmp_path / "numba").iterdir()
+    assert len(kept.name) == 16 and int(kept.name, 16) >= 0
+    assert list(kept.rglob("*bin_of*.nbi"))
     assert not (tmp_path / "xdg").exists()
 
 
