@@ -1,10 +1,10 @@
 """Fit the training coefficients to published runs, and say how well they predict sources left out.
 
     python tools/fit_training.py            # print the error tables
-    python tools/fit_training.py --write    # also write coefficients.toml and the tables in the docs
+    python tools/fit_training.py --write    # also write coefficients.toml, training-folds.json and the tables in the docs
 
-Reads ``../shared/data/measurements/training.csv``. The rows stay outside the package (several name no
-licence); what is bundled are the coefficients and the errors.
+Reads ``../shared/data/measurements/training.csv``. Rows of sources without a licence stay outside the package
+(``tools/bundle_measurements.py``); what is fitted on all of them is bundled.
 
 The model is ``ln(observed) = ln(predicted(θ)) + family + source + noise``. Family and source effects
 are shrunk towards 0, and θ towards priors, so that no source with many rows decides alone; a source
@@ -14,7 +14,7 @@ left out is predicted with no effect of its own.
 import argparse
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -27,11 +27,13 @@ from seedcorn.perf.training.coefficients import Coefficients
 from seedcorn.perf.training.layout import layouts_of
 from seedcorn.perf.training.rate import Question, batch_tokens
 from seedcorn.perf.training.search import best_layout
-from seedcorn.study.accuracy.training_rows import Row, question_under, read_rows
+from seedcorn.study.accuracy.folds import Split, TrainingFold, training_folds_json, training_key
+from seedcorn.study.accuracy.training_rows import Row, published_mfu, question_under, read_rows
 
 ROOT = Path(__file__).parents[1]
 MEASUREMENTS = ROOT.parent / "shared" / "data" / "measurements" / "training.csv"
 COEFFICIENTS = ROOT / "src" / "seedcorn" / "perf" / "training" / "coefficients.toml"
+FOLDS = ROOT / "src" / "seedcorn" / "data" / "measurements" / "training-folds.json"
 DOCUMENT = ROOT / "docs" / "explanation" / "training.md"
 
 Floats = NDArray[np.float64]
@@ -156,17 +158,27 @@ def fit(rows: Sequence[Row], start: Coefficients | None = None, iterations: int 
 # --- left-out errors ---------------------------------------------------------------------------
 
 
-def left_out(rows: Sequence[Row], groups: Sequence[str], start: Coefficients) -> tuple[Floats, Floats]:
-    """ln(predicted / observed) of each row by coefficients fitted without its group: in the row's own
-    layout, and as a user asks who knows neither layout nor batch. Shapes: (num_rows,)."""
-    given, searched = np.zeros(len(rows)), np.zeros(len(rows))
+def refits(rows: Sequence[Row], groups: Sequence[str], start: Coefficients) -> dict[str, Coefficients]:
+    """Group → coefficients fitted without it, ``untuned_loss`` included."""
+    found = {}
     for group in sorted(set(groups)):
-        inside = [i for i, other in enumerate(groups) if other == group]
         others = [row for row, other in zip(rows, groups, strict=True) if other != group]
         fitted = fit(others, start, iterations=3)
+        found[group] = replace(fitted, untuned_loss=float(np.expm1(log_untuned(others, fitted))))
+    return found
+
+
+def left_out(
+    rows: Sequence[Row], groups: Sequence[str], fits: Mapping[str, Coefficients]
+) -> tuple[Floats, Floats]:
+    """ln(predicted / observed) of each row by the coefficients fitted without its group: in the row's own
+    layout, and as a user asks who knows neither layout nor batch. Shapes: (num_rows,)."""
+    given, searched = np.zeros(len(rows)), np.zeros(len(rows))
+    for group, fitted in fits.items():
+        inside = [i for i, other in enumerate(groups) if other == group]
         left = [rows[i] for i in inside]
         given[inside] = log_errors(left, fitted)
-        searched[inside] = searched_log_errors(left, fitted) - log_untuned(others, fitted)
+        searched[inside] = searched_log_errors(left, fitted) - np.log1p(fitted.untuned_loss)
     return given, searched
 
 
@@ -197,36 +209,34 @@ def log_errors(rows: Sequence[Row], fitted: Coefficients) -> Floats:
 
 
 def constant_mfu_errors(rows: Sequence[Row]) -> Floats:
-    """The same for the baseline: the median MFU that other sources reached on that chip (on any chip if none did).
-
-    Its MFU counts full-square attention, as most of the published figures do; without it a constant
-    has no chance at long sequences.
-    """
-    flop = np.array([_published_flop(row) for row in rows])
-    mfu = np.array(
-        [
-            row.tokens_per_s_per_chip * f / row.question.facts.flop_per_s
-            for row, f in zip(rows, flop, strict=True)
-        ]
-    )
+    """The same for the baseline: the median MFU that other sources reached on that chip (on any chip if none did)."""
     errors = np.zeros(len(rows))
-    for i, row in enumerate(rows):
-        others = [j for j, other in enumerate(rows) if other.source != row.source]
-        same = [j for j in others if rows[j].chip == row.chip] or others
-        errors[i] = np.log(np.median(mfu[same]) / mfu[i])
+    for source in {row.source for row in rows}:
+        constant = constant_mfu([row for row in rows if row.source != source])
+        for i, row in enumerate(rows):
+            if row.source == source:
+                errors[i] = np.log(constant.get(row.chip, constant[""]) / published_mfu(row))
     return errors
 
 
-def _published_flop(row: Row) -> float:
-    shape = row.question.shape
-    return shape.weight_flop_per_token + 2 * shape.attention_flop_per_token(row.question.step.sequence_length)
+def constant_mfu(rows: Sequence[Row]) -> dict[str, float]:
+    """Chip → median MFU; under "" that of all rows."""
+    mfu = np.array([published_mfu(row) for row in rows])
+    chips = np.array([row.chip for row in rows])
+    own = {str(chip): float(np.median(mfu[chips == chip])) for chip in np.unique(chips)}
+    return {"": float(np.median(mfu)), **own}
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Rows with their left-out errors, all ln(predicted / observed). Arrays: (num_rows,)."""
+    """Rows with their left-out errors, all ln(predicted / observed). Arrays: (num_rows,).
+
+    Attributes:
+        fits: Split → group left out → coefficients fitted without it.
+    """
 
     rows: Sequence[Row]
+    fits: Mapping[Split, Mapping[str, Coefficients]]
     by_source: Floats
     searched: Floats
     by_family: Floats
@@ -255,10 +265,13 @@ class Assessment:
 
 def assess(rows: Sequence[Row], fitted: Coefficients) -> Assessment:
     """Errors of every row with its source, and with its chip family, left out."""
-    by_source, searched = left_out(rows, [row.source for row in rows], fitted)
-    by_family, _ = left_out(rows, [row.question.facts.family for row in rows], fitted)
+    groups = {split: [training_key(row, split) for row in rows] for split in (Split.SOURCE, Split.FAMILY)}
+    fits = {split: refits(rows, keys, fitted) for split, keys in groups.items()}
+    by_source, searched = left_out(rows, groups[Split.SOURCE], fits[Split.SOURCE])
+    by_family, _ = left_out(rows, groups[Split.FAMILY], fits[Split.FAMILY])
     return Assessment(
         rows=rows,
+        fits=fits,
         by_source=by_source,
         searched=searched,
         by_family=by_family,
@@ -312,6 +325,28 @@ def covered(assessment: Assessment) -> tuple[Mask, Mask]:
         width = np.hypot(width, search_log_sigma)
         inside_searched[here] = (np.abs(assessment.searched) <= HALF_WIDTH * width)[here]
     return inside, inside_searched
+
+
+def folds(assessment: Assessment, fitted: Coefficients) -> Iterator[TrainingFold]:
+    """Every refit with the widths that the other rows' errors set, and the baseline of the same rows."""
+    for split, fits in assessment.fits.items():
+        key = np.array([training_key(row, split) for row in assessment.rows])
+        for group, refit in fits.items():
+            log_sigma, moe_log_sigma, search_log_sigma = spreads(assessment, key != group)
+            others = [row for row, here in zip(assessment.rows, key == group, strict=True) if not here]
+            yield TrainingFold(
+                split=split,
+                left_out=frozenset([group]),
+                fitted_rows=len(others),
+                coefficients=replace(
+                    refit,
+                    log_sigma=log_sigma,
+                    moe_log_sigma=moe_log_sigma,
+                    search_log_sigma=search_log_sigma,
+                    unseen_log_sigma=fitted.unseen_log_sigma,
+                ),
+                constant_mfu=constant_mfu(others),
+            )
 
 
 # --- tables ------------------------------------------------------------------------------------
@@ -417,6 +452,7 @@ def main() -> None:
     print(coefficient_file(fitted, rows), generated, sep="\n")
     if write:
         COEFFICIENTS.write_text(coefficient_file(fitted, rows), encoding="utf-8")
+        FOLDS.write_text(training_folds_json(folds(assessment, fitted)), encoding="utf-8")
         DOCUMENT.write_text(with_generated(DOCUMENT.read_text("utf-8"), generated), encoding="utf-8")
 
 

@@ -224,3 +224,12 @@ def question_under(row: Row, fitted: Coefficients) -> Question:
     """A row's question under these coefficients and its own attention kernels."""
     old = OLD_ATTENTION.get((row.source, row.question.facts.family), 1.0)
     return replace(row.question, fitted=replace(fitted, attention_share=fitted.attention_share * old))
+
+
+def published_mfu(row: Row) -> float:
+    """What a source would print: MFU with full-square attention counted, as most of them do; without it a
+    constant has no chance at long sequences."""
+    shape, facts = row.question.shape, row.question.facts
+    attention = shape.attention_flop_per_token(row.question.step.sequence_length)
+    flop_per_token = shape.weight_flop_per_token + 2 * attention
+    return row.tokens_per_s_per_chip * flop_per_token / facts.flop_per_s
