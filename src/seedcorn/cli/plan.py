@@ -11,6 +11,7 @@ import typer
 
 from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import note_compilation, print_page, progress_shown, warn
+from seedcorn.cli.workers import Ray, workers_at
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.errors import InputError, UnknownName
@@ -39,6 +40,7 @@ def plan(
     scenario: Annotated[Path, typer.Argument(help="A scenario.yaml.")],
     out: Out = None,
     store: Store = None,
+    ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan: which services leave the scarce chips, where they go, what that frees; proved by replay.
@@ -47,7 +49,7 @@ def plan(
     """
     from seedcorn.wire import read_scenario
 
-    _planned(read_scenario(scenario), out, as_json, kept_measurements(store))
+    _planned(read_scenario(scenario), out, as_json, kept_measurements(store), ray)
 
 
 def demo(out: Out = None, as_json: AsJson = False) -> None:
@@ -85,6 +87,7 @@ def _planned(
     out: Path | None,
     as_json: bool,
     measurements: "Sequence[Measurement]" = (),
+    ray: str | None = None,
 ) -> None:
     """Plan, write, print; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import plan_page
@@ -98,8 +101,8 @@ def _planned(
     if out is not None:
         check_writable(out)
     note_compilation()
-    with progress_shown() as progress:
-        made = plan_scenario(resolve(located, measurements), progress)
+    with workers_at(ray) as workers, progress_shown() as progress:
+        made = plan_scenario(resolve(located, measurements), progress, workers)
     made = replace(made, defaults=located.document.defaults_used())
     if out is not None:
         write_text_atomically(out, plan_json(made, located, folder=out.parent))
@@ -122,7 +125,7 @@ def _check_nothing_else_given(ctx: typer.Context) -> None:
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
         is_given = source is not None and source.name == "COMMANDLINE"
-        if is_given and parameter.name not in ("plan", "store", "as_json"):
+        if is_given and parameter.name not in ("plan", "store", "ray", "as_json"):
             raise InputError(
                 f"{parameter.opts[0]} goes with --trace, not with a plan.json, which has its own"
             )
@@ -153,14 +156,17 @@ def replay(
     ] = Router.ROUND_ROBIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the rate scaling.")] = 0,
     store: Store = None,
+    ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a whole plan (exits 1 when an SLO is missed), or one trace on one kind of replica."""
     single = {"--trace": trace, "--model": model, "--chip": chip}
     if plan is not None:
         _check_nothing_else_given(ctx)
-        _replay_plan(plan, store, as_json)
+        _replay_plan(plan, store, as_json, ray)
         return
+    if ray is not None:
+        raise InputError("--ray goes with a plan.json: a single trace is replayed here")
     missing = [name for name, value in single.items() if value is None]
     if missing:
         raise InputError(
@@ -184,7 +190,7 @@ def replay(
     )
 
 
-def _replay_plan(path: Path, store: Path | None, as_json: bool) -> None:
+def _replay_plan(path: Path, store: Path | None, as_json: bool, ray: str | None) -> None:
     """Replay every service of a plan; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import replayed_page
     from seedcorn.study import replay_plan, resolve
@@ -197,8 +203,8 @@ def _replay_plan(path: Path, store: Path | None, as_json: bool) -> None:
             f"{path}: seedcorn itself, a chip, model, trace or measurement is not what the plan was made from"
         )
     note_compilation()
-    with progress_shown() as progress:
-        replayed = replay_plan(file.plan, scenario, progress)
+    with workers_at(ray) as workers, progress_shown() as progress:
+        replayed = replay_plan(file.plan, scenario, progress, workers)
     if as_json:
         outcomes = {
             s.service: (s.outcome, scenario.service(s.service).slo) for s in replayed.services if s.outcome

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -15,6 +14,7 @@ from seedcorn.perf import StepModel, candidates
 from seedcorn.replay import capacity, scaled
 from seedcorn.study.evidence import best_step_model
 from seedcorn.wire.scenario import objective_from
+from seedcorn.workers import HERE, Workers
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of how many)."""
@@ -28,26 +28,28 @@ class OfferBook:
     refusals: dict[str, tuple[Refusal, ...]]
 
 
-def offer_book(scenario: Scenario, progress: Progress) -> OfferBook:
-    """Offers of every service in every pool it may run on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judging:
+    """What every candidate is judged by."""
 
-    Candidates are independent and the replay kernels release the GIL, so threads judge them side by
-    side; the result does not depend on how many.
-    """
+    scenario: Scenario
+    traffic: Mapping[str, Trace]
+
+
+def offer_book(scenario: Scenario, progress: Progress, workers: Workers = HERE) -> OfferBook:
+    """Offers of every service in every pool it may run on; candidates are judged side by side."""
     variants = [variant for service in scenario.services for variant in _variants(service, scenario)]
     offers: dict[str, list[Offer]] = {service.name: [] for service in scenario.services}
     refusals: dict[str, list[Refusal]] = {service.name: [] for service in scenario.services}
     progress("capacity by replay", 0, len(variants))
     traffic = {service.name: planned_traffic(service, scenario) for service in scenario.services}
-    with ThreadPoolExecutor() as threads:
-        for done, judged in enumerate(
-            threads.map(lambda v: _judged(v, scenario, traffic), variants), start=1
-        ):
-            if isinstance(judged, Offer):
-                offers[judged.candidate.service].append(judged)
-            else:
-                refusals[judged.candidate.service].append(judged)
-            progress("capacity by replay", done, len(variants))
+    judging = _Judging(scenario=scenario, traffic=traffic)
+    for done, judged in enumerate(workers.map(_judged, judging, variants), start=1):
+        if isinstance(judged, Offer):
+            offers[judged.candidate.service].append(judged)
+        else:
+            refusals[judged.candidate.service].append(judged)
+        progress("capacity by replay", done, len(variants))
     return OfferBook(
         offers={name: tuple(found) for name, found in offers.items()},
         refusals={name: tuple(found) for name, found in refusals.items()},
@@ -116,13 +118,13 @@ def _candidate(
     )
 
 
-def _judged(
-    variant: tuple[Candidate, ...] | Refusal, scenario: Scenario, traffic: Mapping[str, Trace]
-) -> Offer | Refusal:
+def _judged(judging: _Judging, variant: tuple[Candidate, ...] | Refusal) -> Offer | Refusal:
     """The best of the variant's candidates as an offer, or why none of them is one."""
     if isinstance(variant, Refusal):
         return variant
-    judged = [_offer(candidate, scenario, traffic[candidate.service]) for candidate in variant]
+    judged = [
+        _offer(candidate, judging.scenario, judging.traffic[candidate.service]) for candidate in variant
+    ]
     offers = [result for result in judged if isinstance(result, Offer)]
     return max(offers, key=lambda offer: offer.capacity_req_per_s) if offers else judged[0]
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from seedcorn.domain.hardware import PoolName
@@ -25,6 +24,7 @@ from seedcorn.study.gangs import Gang, gangs_of, job_plan
 from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress, offer_book
 from seedcorn.study.proof import misses, replay_service
+from seedcorn.workers import HERE, Workers
 
 TIGHTEN = 1.05
 """Factor on a service's planned rate after a replay that missed an objective: small, so that a plan is
@@ -41,7 +41,7 @@ class Round:
     outcomes: Mapping[str, Outcome]
 
 
-def plan_scenario(scenario: Scenario, progress: Progress) -> Plan:
+def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Plan:
     """The plan, replayed; planned again with more load for services whose replay missed an objective.
 
     Raises:
@@ -50,11 +50,11 @@ def plan_scenario(scenario: Scenario, progress: Progress) -> Plan:
     """
     worth = numeraire(scenario)
     gangs = {job.name: gangs_of(job, scenario, worth) for job in scenario.jobs}
-    book = offer_book(scenario, progress)
+    book = offer_book(scenario, progress, workers)
     check_every_service_has_an_offer(book)
     load_factors = {service.name: 1.0 for service in scenario.services}
     for rounds_left in reversed(range(scenario.planning.rounds + 1)):
-        last = _round(scenario, book, worth, gangs, load_factors, progress)
+        last = _round(scenario, book, worth, gangs, load_factors, progress, workers)
         missed = [s.name for s in scenario.services if not last.outcomes[s.name].meets(s.slo)]
         if not missed or rounds_left == 0:
             break
@@ -62,7 +62,7 @@ def plan_scenario(scenario: Scenario, progress: Progress) -> Plan:
     return _plan(scenario, book, worth, gangs, last)
 
 
-def replay_plan(plan: Plan, scenario: Scenario, progress: Progress) -> Plan:
+def replay_plan(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Plan:
     """``plan`` with a fresh replay of every service.
 
     Raises:
@@ -72,7 +72,7 @@ def replay_plan(plan: Plan, scenario: Scenario, progress: Progress) -> Plan:
     if left_out:
         raise InputError(f"plan and scenario do not have the same services: {', '.join(sorted(left_out))}")
     deployments = {service.service: service.deployments for service in plan.services}
-    outcomes = _outcomes(scenario, deployments, progress)
+    outcomes = _outcomes(scenario, deployments, progress, workers)
     services = tuple(replace(s, outcome=outcomes[s.service]) for s in plan.services)
     missed = misses(scenario, outcomes)
     return replace(plan, services=services, replayed=True, slos_held=not missed, warnings=missed)
@@ -85,6 +85,7 @@ def _round(
     gangs: Mapping[str, tuple[Gang, ...]],
     load_factors: Mapping[str, float],
     progress: Progress,
+    workers: Workers,
 ) -> Round:
     progress("clearing the market", 0, 1)
     allocation = cleared(market_of(scenario, book, worth, gangs, load_factors), scenario)
@@ -94,22 +95,28 @@ def _round(
         load_factors=load_factors,
         allocation=allocation,
         deployments=deployments,
-        outcomes=_outcomes(scenario, deployments, progress),
+        outcomes=_outcomes(scenario, deployments, progress, workers),
     )
 
 
 def _outcomes(
-    scenario: Scenario, deployments: Mapping[str, tuple[Deployment, ...]], progress: Progress
+    scenario: Scenario,
+    deployments: Mapping[str, tuple[Deployment, ...]],
+    progress: Progress,
+    workers: Workers,
 ) -> dict[str, Outcome]:
-    """Of every service under its deployments; replayed side by side, since the kernels release the GIL."""
+    """Of every service under its deployments; replayed side by side."""
     outcomes: dict[str, Outcome] = {}
-    services = scenario.services
-    with ThreadPoolExecutor() as threads:
-        replayed = threads.map(lambda s: replay_service(s, deployments[s.name], scenario), services)
-        for service, outcome in zip(services, replayed, strict=True):
-            outcomes[service.name] = outcome
-            progress("replaying the plan", len(outcomes), len(services))
+    runs = [(service, deployments[service.name]) for service in scenario.services]
+    for (service, _), outcome in zip(runs, workers.map(_outcome, scenario, runs), strict=True):
+        outcomes[service.name] = outcome
+        progress("replaying the plan", len(outcomes), len(runs))
     return outcomes
+
+
+def _outcome(scenario: Scenario, run: tuple[Service, tuple[Deployment, ...]]) -> Outcome:
+    service, deployments = run
+    return replay_service(service, deployments, scenario)
 
 
 def _plan(
