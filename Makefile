@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh Debian or Ubuntu with Python >= 3.11:
 #   make demo   create the environment, install, run the main job on bundled real data
-#   make test   the same, plus what the tests need: lint, types, import contracts, tests. The silicon extra (0.5 GB)
-#               is tested in an environment of its own: installed, it would change what plans rest on
+#   make test   the same, plus what the tests need: lint, types, import contracts, tests. The silicon and ray extras
+#               (1 GB) are tested in an environment of their own: operators installed would change what plans rest on
 .PHONY: demo test format bench clean
 .DEFAULT_GOAL := demo
 
@@ -18,7 +18,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(UV) run --isolated --frozen --extra silicon pytest tests/perf/test_silicon*.py
+	$(UV) run --isolated --frozen --extra silicon --extra ray pytest tests/perf/test_silicon*.py tests/workers
 	$(BIN)/pytest
 
 format: $(VENV)/.installed-dev

@@ -7,6 +7,7 @@ nothing but time. Nodes must run this very code, which is checked before any wor
 import hashlib
 import os
 import platform
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ RETRIES = 10
 """How often a piece is given out again when its worker dies: clusters lose nodes, but work that kills
 every worker it meets (for want of memory, say) must come to an end."""
 
+PROBE_S = 5.0
+"""How long a cluster's head may take to accept a connection."""
+
 _NUMERIC = ("numba", "numpy", "highspy")  # packages whose version may change the last digit
 
 
@@ -40,7 +44,7 @@ class RayWorkers:
         Raises:
             InputError: The cluster lost a piece of work too often.
         """
-        remote = self._ray.remote(task).options(max_retries=RETRIES, num_cpus=1)
+        remote = self._ray.remote(max_retries=RETRIES, num_cpus=1)(task)
         shared = self._ray.put(context)
         pending = deque(remote.remote(shared, item) for item in items)
         try:
@@ -74,6 +78,8 @@ def ray_workers(address: str) -> Iterator[RayWorkers]:
     except ModuleNotFoundError:
         raise InputError("--ray needs Ray, which is not installed: pip install 'seedcorn[ray]'") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the cluster
+    if address != "auto":
+        _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level="error")
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
@@ -89,6 +95,17 @@ def ray_workers(address: str) -> Iterator[RayWorkers]:
         ray.shutdown()
 
 
+def _check_answers(address: str) -> None:
+    """Raise ``InputError`` unless something listens at ``address``: Ray itself would try for five minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise InputError(f"--ray {address!r} is not the address of a cluster: give host:port, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_S).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no Ray cluster answers at {address!r}: {error}") from None
+
+
 def _check_nodes(ray: Any) -> None:
     """Raise ``InputError`` unless every node that can work runs this code on these packages."""
     from ray.exceptions import RayError
@@ -98,7 +115,7 @@ def _check_nodes(ray: Any) -> None:
     if not nodes:
         raise InputError("no node of the Ray cluster has a CPU to work with")
     ours = code_identity()
-    asked = ray.remote(code_identity).options(max_retries=0)
+    asked = ray.remote(max_retries=0, num_cpus=0)(code_identity)
     for node in nodes:
         where = node["NodeManagerAddress"]
         on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
