@@ -56,7 +56,7 @@ class TestOnACluster:
     def test_a_plan_is_the_same_bytes_though_a_node_dies_in_the_middle(self, cluster, tmp_path: Path):
         located = read_scenario(a_scenario_file(tmp_path))
         scenario = resolve(located)
-        deaths = []
+        deaths: list[str] = []
 
         def kill_a_node_once(what: str, done: int, total: int) -> None:
             if done == 1 and not deaths:

@@ -5,6 +5,7 @@ nothing but time. Nodes must run this very code, which is checked before any wor
 """
 
 import hashlib
+import logging
 import os
 import platform
 import socket
@@ -81,7 +82,7 @@ def ray_workers(address: str) -> Iterator[RayWorkers]:
     if address != "auto":
         _check_answers(address)
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         reason = str(error).strip().splitlines()[0]
         message = (
