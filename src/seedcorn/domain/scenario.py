@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from seedcorn.domain.hardware import Pool, PoolName
 from seedcorn.domain.measurement import Measurement
 from seedcorn.domain.moves import Starting
+from seedcorn.domain.sale import Product
 from seedcorn.domain.workload import Service, TrainingJob
 
 
@@ -41,6 +42,7 @@ class Scenario:
         reference: Pool whose chip-hour is the numéraire; ``None``: the study picks the pool whose
             chip trains fastest.
         measurements: Evidence of these models on these chips; it replaces predictions.
+        products: What may be sold of free chips.
         notes: What the reader should know of where the fleet is from.
         inputs_hash: SHA-256 over the document and everything that its names resolved to.
     """
@@ -52,6 +54,7 @@ class Scenario:
     planning: Planning = field(default_factory=Planning)
     reference: PoolName | None = None
     measurements: tuple[Measurement, ...] = ()
+    products: tuple[Product, ...] = ()
     notes: tuple[str, ...] = ()
     inputs_hash: str = ""
 

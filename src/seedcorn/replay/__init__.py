@@ -2,7 +2,7 @@
 
 from seedcorn.replay.capacity import Capacity, capacity
 from seedcorn.replay.closed_loop import closed_loop
-from seedcorn.replay.day import day_curve, day_curves, generated_day, read_day
+from seedcorn.replay.day import day_curve, day_curves, day_of_trace, generated_day, read_day
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
@@ -21,6 +21,7 @@ __all__ = [
     "compressed",
     "day_curve",
     "day_curves",
+    "day_of_trace",
     "generated_day",
     "kernels_are_compiled",
     "outcome",

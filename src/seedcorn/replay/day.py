@@ -79,6 +79,16 @@ def read_day(source: str) -> DayCurve:
     return curve
 
 
+def day_of_trace(trace: Trace) -> DayCurve | None:
+    """Requests by hour over the whole days of ``trace``, which are counted from its start; ``None`` if it has none."""
+    days = int(trace.arrival_s[-1] // DAY_S) if trace.num_requests else 0
+    if days == 0:
+        return None
+    hour_s = DAY_S / 24
+    counts = np.bincount((trace.arrival_s // hour_s).astype(np.int64), minlength=24 * days)[: 24 * days]
+    return _curve(trace.name, counts / hour_s, trace.source, windows=24)
+
+
 def _curve(name: str, rates: NDArray[np.float64], source: str, windows: int = 144) -> DayCurve:
     """The curve of whole days of ``rates``, NaN where missing."""
     days = rates.reshape(-1, windows)

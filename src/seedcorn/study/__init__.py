@@ -7,6 +7,7 @@ from seedcorn.study.offers import Progress
 from seedcorn.study.planning import plan_scenario, replay_plan
 from seedcorn.study.predict import ServingQuestion, TrainingQuestion, predict_serving, predict_training
 from seedcorn.study.resolve import resolve
+from seedcorn.study.selling import quote, sale_of
 from seedcorn.study.single import replay_single
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "plan_scenario",
     "predict_serving",
     "predict_training",
+    "quote",
     "replay_plan",
     "replay_single",
     "resolve",
+    "sale_of",
 ]

@@ -8,8 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
+from seedcorn.domain.market import ResaleKind
 from seedcorn.domain.measurement import Measurement
 from seedcorn.domain.model import ModelSpec
+from seedcorn.domain.sale import Product
 from seedcorn.domain.scenario import Planning, Scenario
 from seedcorn.domain.workload import EngineSettings, Service, Trace, TrainingJob
 from seedcorn.errors import InputError, SeedcornError
@@ -18,7 +20,13 @@ from seedcorn.perf.silicon import PACKAGE
 from seedcorn.replay import read_day, read_trace
 from seedcorn.study.ledger_fleet import with_chips
 from seedcorn.wire import Located, ScenarioDocument, evidence_json
-from seedcorn.wire.scenario import EngineDocument, PoolDocument, ServiceDocument, TrainingDocument
+from seedcorn.wire.scenario import (
+    EngineDocument,
+    PoolDocument,
+    ResaleDocument,
+    ServiceDocument,
+    TrainingDocument,
+)
 
 PREFILL_CHUNKS = (2048, 8192)
 """``max_num_batched_tokens`` tried where the scenario does not fix it: vLLM's defaults for small and
@@ -56,6 +64,7 @@ def resolve(located: Located[ScenarioDocument], measurements: Sequence[Measureme
         jobs=tuple(_job(located, i, job) for i, job in enumerate(document.training)),
         planning=_planning(document),
         reference=None if document.fleet.reference is None else PoolName(document.fleet.reference),
+        products=tuple(_product(product) for product in document.resale),
         notes=notes,
     )
     scenario = replace(scenario, measurements=_relevant(measurements, scenario))
@@ -155,6 +164,17 @@ def _job(located: Located[ScenarioDocument], i: int, job: TrainingDocument) -> T
         max_chips=job.chips.max,
         deadline_s=job.deadline,
         weight=job.weight,
+    )
+
+
+def _product(product: ResaleDocument) -> Product:
+    return Product(
+        name=product.name,
+        pool=PoolName(product.pool),
+        max_chips=product.max_chips,
+        price=product.price,
+        kind=ResaleKind(product.kind),
+        notice_s=product.notice or 0.0,
     )
 
 
