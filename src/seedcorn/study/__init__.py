@@ -9,11 +9,13 @@ from seedcorn.study.predict import ServingQuestion, TrainingQuestion, predict_se
 from seedcorn.study.resolve import resolve
 from seedcorn.study.selling import quote, sale_of
 from seedcorn.study.single import replay_single
+from seedcorn.study.what_if import WhatIf, sweep
 
 __all__ = [
     "Progress",
     "ServingQuestion",
     "TrainingQuestion",
+    "WhatIf",
     "plan_scenario",
     "predict_serving",
     "predict_training",
@@ -22,4 +24,5 @@ __all__ = [
     "replay_single",
     "resolve",
     "sale_of",
+    "sweep",
 ]

@@ -68,6 +68,10 @@ class Located(Generic[M]):
             _where=lambda further, at_key: self._where((*steps, *further), at_key),
         )
 
+    def changed(self, document: M, data: Json) -> "Located[M]":
+        """This document with other values; what stands in the file is still where it was."""
+        return Located(document=document, path=self.path, data=data, _where=self._where)
+
     def reference(self, name: str) -> str:
         """``name`` as a path, if it is a file beside the document; else unchanged, a catalogue's name."""
         beside = self.path.parent / name
@@ -109,7 +113,7 @@ def read_document(
         document = model.model_validate(parsed.data)
     except ValidationError as error:
         # one value that stands for several fields is wrong once
-        problems = list(dict.fromkeys(_schema_problems(error, parsed.data, model)))
+        problems = list(dict.fromkeys(model_problems(error, parsed.data, model)))
     else:
         problems = list(check(document))
     if problems:
@@ -168,8 +172,8 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 # -- pydantic's errors in our words -------------------------------------------------------------------
 
 
-def _schema_problems(error: ValidationError, data: Json, model: type[BaseModel]) -> Iterator[Problem]:
-    """Each mistake once: a key that is missing because it was misspelt is only misspelt."""
+def model_problems(error: ValidationError, data: Json, model: type[BaseModel]) -> Iterator[Problem]:
+    """Why ``data`` is no ``model``, each mistake once: a key that is missing because it was misspelt is only misspelt."""
     details = error.errors(include_url=False)
     misspelt = set()
     for detail in details:

@@ -10,6 +10,7 @@ from seedcorn.wire.outcome import OutcomeDocument
 from seedcorn.wire.plan import PlanDocument
 from seedcorn.wire.prediction import ServingDocument, TrainingDocument
 from seedcorn.wire.scenario import ScenarioDocument
+from seedcorn.wire.sweep import SweepDocument
 
 _MODELS: dict[str, type[BaseModel]] = {
     "scenario": ScenarioDocument,
@@ -19,6 +20,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "evidence": EvidenceDocument,
     "prediction-serving": ServingDocument,
     "prediction-training": TrainingDocument,
+    "sweep": SweepDocument,
 }
 
 
