@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from seedcorn.domain.hardware import Dtype, PoolName
-from seedcorn.domain.workload import EngineSettings, Objective
+from seedcorn.domain.workload import ALL_REQUESTS, EngineSettings, Objective, RequestClass
 
 
 class Evidence(StrEnum):
@@ -71,6 +71,7 @@ class Offer:
 
     Attributes:
         capacity_req_per_s: Requests per second one replica carries within every objective.
+        request_class: The requests it was given, and those alone.
         predicted: Each objective's value at that rate.
         binds: The objective that stopped the rate from being higher.
     """
@@ -81,6 +82,13 @@ class Offer:
     binds: Objective
     evidence: Evidence
     kv_tokens: int
+    request_class: RequestClass = ALL_REQUESTS
+
+    @property
+    def name(self) -> str:
+        """Stable, readable key: the candidate's, and the class if it is one: ``h20/fp8/tp2 input<=2048``."""
+        whole = self.request_class == ALL_REQUESTS
+        return self.candidate.name if whole else f"{self.candidate.name} {self.request_class.name}"
 
 
 class RefusalKind(StrEnum):

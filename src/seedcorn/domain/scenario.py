@@ -18,6 +18,8 @@ class Planning:
         confidence: Offers are sized at this quantile of the step model's uncertainty.
         load_margin: Traffic above the mean rate that the plan must carry, as a share of it.
         idle_value: What a free chip is worth, as a share of what it could train.
+        classes: Most request classes that a service's traffic may be split into.
+        output_known: Whether a router knows how long an answer will be, and may split by it.
         rounds: How often the plan may be tightened after a replay that missed an objective.
         reference_price: What a reference-chip hour is worth in money: amount and currency.
         starting: What starting and stopping a replica takes.
@@ -29,6 +31,8 @@ class Planning:
     load_margin: float = 0.1
     idle_value: float = 0.5
     rounds: int = 3
+    classes: int = 2
+    output_known: bool = False
     starting: Starting = field(default_factory=Starting)
     seed: int = 0
     reference_price: tuple[float, str] | None = None

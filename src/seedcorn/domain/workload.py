@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,59 @@ class DayCurve:
     def peak_to_mean(self) -> float:
         """Rate of the busiest window, the mean being 1."""
         return float(self.rate_per_s.max()) / self.mean_rate_per_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestClass:
+    """Requests of a service by length. Without any bound: all of them.
+
+    Attributes:
+        input_above, input_upto: Prompt tokens of its requests: more than the one, at most the other
+            (``None``: no end).
+        output_above, output_upto: The same of generated tokens.
+    """
+
+    input_above: int = 0
+    input_upto: int | None = None
+    output_above: int = 0
+    output_upto: int | None = None
+
+    @property
+    def name(self) -> str:
+        """In symbols: ``512<input<=2048``; ``all`` where nothing bounds it."""
+        bounds = (
+            _interval("input", self.input_above, self.input_upto),
+            _interval("output", self.output_above, self.output_upto),
+        )
+        return ",".join(filter(None, bounds)) or "all"
+
+    def holds(self, trace: Trace) -> NDArray[np.bool_]:
+        """(num_requests,) which requests of ``trace`` are of this class."""
+        mine = (trace.input_tokens > self.input_above) & (trace.output_tokens > self.output_above)
+        if self.input_upto is not None:
+            mine &= trace.input_tokens <= self.input_upto
+        if self.output_upto is not None:
+            mine &= trace.output_tokens <= self.output_upto
+        return mine
+
+    def split(
+        self, *, input_at: int | None = None, output_at: int | None = None
+    ) -> tuple[RequestClass, RequestClass]:
+        """The requests up to the length given, and those above it."""
+        if input_at is not None:
+            return replace(self, input_upto=input_at), replace(self, input_above=input_at)
+        assert output_at is not None
+        return replace(self, output_upto=output_at), replace(self, output_above=output_at)
+
+
+def _interval(what: str, above: int, upto: int | None) -> str:
+    if upto is None:
+        return f"{what}>{above}" if above else ""
+    return f"{above}<{what}<={upto}" if above else f"{what}<={upto}"
+
+
+ALL_REQUESTS = RequestClass()
+"""The one class of a service whose traffic is not split."""
 
 
 class Metric(StrEnum):

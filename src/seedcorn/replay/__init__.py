@@ -1,6 +1,6 @@
 """Exact replay of real traffic through a model of continuous batching."""
 
-from seedcorn.replay.capacity import Capacity, capacity
+from seedcorn.replay.capacity import Capacity, CapacitySearch, capacity
 from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.day import day_curve, day_curves, day_of_trace, generated_day, read_day
 from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
@@ -8,10 +8,11 @@ from seedcorn.replay.metrics import outcome
 from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
 from seedcorn.replay.stream import StreamSums, replay_stream
 from seedcorn.replay.traces import bundled_traces, read_trace
-from seedcorn.replay.traffic import compressed, scaled
+from seedcorn.replay.traffic import compressed, part, scaled
 
 __all__ = [
     "Capacity",
+    "CapacitySearch",
     "ReplicaGroup",
     "RequestTimes",
     "StreamSums",
@@ -25,6 +26,7 @@ __all__ = [
     "generated_day",
     "kernels_are_compiled",
     "outcome",
+    "part",
     "read_day",
     "read_trace",
     "replay",

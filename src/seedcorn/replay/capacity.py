@@ -63,43 +63,64 @@ def capacity(
         MissesSlo: An objective is missed even by requests that have the replica to themselves, or at
             1/4096 of the saturated rate.
     """
-    assert slo.objectives, "an SLO has at least one objective"
-    _check_fits(step_model, engine, trace)
-    if trace.num_requests < _FEWEST:
-        trace = scaled(trace, rate_per_s=trace.mean_rate_per_s, seed=seed, num_requests=_FEWEST)
+    return CapacitySearch(step_model, engine, trace, slo, seed=seed).capacity()
 
-    def at(rate_per_s: float) -> Outcome:
-        share, streams = _share(trace, rate_per_s)
-        turn = np.arange(share.num_requests, dtype=np.int32) % streams
-        return outcome(replay_dealt([step_model] * streams, engine, share, turn.astype(np.int32)), share)
 
-    sample = _evenly_picked(trace, _FEWEST)
-    at_once_s = _spaced_outcome(step_model, engine, sample, 0.0).duration_s
-    alone = _spaced_outcome(step_model, engine, sample, at_once_s)
-    _check_met(alone, slo, "even when each request has the replica to itself")
+class CapacitySearch:
+    """One replica and its share of a trace, asked rate by rate; the arguments, and what they raise, are :func:`capacity`'s.
 
-    missed_per_s = float("inf")
-    held_per_s = sample.num_requests / at_once_s
-    found = at(held_per_s)
-    for _ in range(_HALVINGS):
-        if found.meets(slo):
-            break
-        missed_per_s, held_per_s = held_per_s, held_per_s / 2
-        found = at(held_per_s)
-    _check_met(found, slo, f"even at {held_per_s:.3g} requests/s, in this trace's bursts")
-    while missed_per_s < float("inf") and missed_per_s - held_per_s > _RATE_TOLERANCE * held_per_s:
-        middle_per_s = 0.5 * (held_per_s + missed_per_s)
-        tried = at(middle_per_s)
-        if tried.meets(slo):
-            held_per_s, found = middle_per_s, tried
-        else:
-            missed_per_s = middle_per_s
-    return Capacity(
-        rate_per_s=held_per_s,
-        predicted=tuple(Predicted(objective=o, got_s=_got_s(found, o)) for o in slo.objectives),
-        binds=_nearest(found, slo),
-        outcome=found,
-    )
+    Attributes:
+        saturated_per_s: Requests finished per second when all come at once: no capacity is above it.
+    """
+
+    def __init__(
+        self, step_model: StepModel, engine: EngineSettings, trace: Trace, slo: Slo, *, seed: int = 0
+    ) -> None:
+        assert slo.objectives, "an SLO has at least one objective"
+        _check_fits(step_model, engine, trace)
+        if trace.num_requests < _FEWEST:
+            trace = scaled(trace, rate_per_s=trace.mean_rate_per_s, seed=seed, num_requests=_FEWEST)
+        self._step_model, self._engine, self._trace, self._slo = step_model, engine, trace, slo
+        sample = _evenly_picked(trace, _FEWEST)
+        at_once_s = _spaced_outcome(step_model, engine, sample, 0.0).duration_s
+        alone = _spaced_outcome(step_model, engine, sample, at_once_s)
+        _check_met(alone, slo, "even when each request has the replica to itself")
+        self.saturated_per_s = sample.num_requests / at_once_s
+
+    def carries(self, rate_per_s: float) -> bool:
+        """Whether every objective holds at ``rate_per_s``."""
+        return rate_per_s <= self.saturated_per_s and self._at(rate_per_s).meets(self._slo)
+
+    def capacity(self, tolerance: float = _RATE_TOLERANCE) -> Capacity:
+        """The highest rate that holds; a rate ``tolerance`` above it, where one was tried, does not."""
+        slo = self._slo
+        missed_per_s = float("inf")
+        held_per_s = self.saturated_per_s
+        found = self._at(held_per_s)
+        for _ in range(_HALVINGS):
+            if found.meets(slo):
+                break
+            missed_per_s, held_per_s = held_per_s, held_per_s / 2
+            found = self._at(held_per_s)
+        _check_met(found, slo, f"even at {held_per_s:.3g} requests/s, in this trace's bursts")
+        while missed_per_s < float("inf") and missed_per_s - held_per_s > tolerance * held_per_s:
+            middle_per_s = 0.5 * (held_per_s + missed_per_s)
+            tried = self._at(middle_per_s)
+            if tried.meets(slo):
+                held_per_s, found = middle_per_s, tried
+            else:
+                missed_per_s = middle_per_s
+        return Capacity(
+            rate_per_s=held_per_s,
+            predicted=tuple(Predicted(objective=o, got_s=_got_s(found, o)) for o in slo.objectives),
+            binds=_nearest(found, slo),
+            outcome=found,
+        )
+
+    def _at(self, rate_per_s: float) -> Outcome:
+        share, streams = _share(self._trace, rate_per_s)
+        turn = (np.arange(share.num_requests) % streams).astype(np.int32)
+        return outcome(replay_dealt([self._step_model] * streams, self._engine, share, turn), share)
 
 
 def _share(trace: Trace, rate_per_s: float) -> tuple[Trace, int]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seedcorn.domain.outcome import Outcome
-from seedcorn.domain.workload import EngineSettings, Router, Slo, Trace
+from seedcorn.domain.workload import ALL_REQUESTS, EngineSettings, RequestClass, Router, Slo, Trace
 from seedcorn.errors import InputError
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.kernels import gaps
@@ -17,12 +18,16 @@ from seedcorn.replay.traffic import part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaGroup:
-    """Like replicas behind a router of their own, that get ``share`` of the traffic (relative to other groups)."""
+    """Like replicas behind a router of their own, that get ``share`` of the traffic (relative to other groups).
+
+    A group may take requests of one class only; its share is then relative to other groups of that class.
+    """
 
     step_model: StepModel
     engine: EngineSettings
     replicas: int
     share: float = 1.0
+    request_class: RequestClass = ALL_REQUESTS
 
 
 def replay(
@@ -47,8 +52,10 @@ def replay_groups(
 ) -> Outcome:
     """Outcome of ``trace`` on ``groups``: requests are dealt to groups by share, then routed within the group.
 
-    The dealing is smooth weighted round-robin: no randomness, and every stretch of the trace is split
-    as the shares say. A group that could never hold a request is passed over for it.
+    A request goes to groups of its class, and which class it is of depends on its lengths alone. The
+    dealing is smooth weighted round-robin, class by class: no randomness, and every stretch of the trace
+    is split as the shares say. A group that could never hold a request is passed over for it; a request
+    of a class that no group takes is refused.
 
     Args:
         groups: Shares of 0 get no traffic; the others' are relative to their sum.
@@ -59,8 +66,7 @@ def replay_groups(
     serving = [group for group in groups if group.share > 0 and group.replicas > 0]
     if not serving:
         raise InputError("no group of replicas has a share of the traffic; give one a share above 0")
-    capacity_tokens = np.array([held_tokens(group.step_model, group.engine) for group in serving])
-    group_of = dealt(trace, capacity_tokens, np.array([group.share for group in serving]))
+    group_of = _dealt_by_class(serving, trace)
     n = trace.num_requests
     first_token_s, finish_s = np.full(n, np.nan), np.full(n, np.nan)
     preemptions, replica = np.zeros(n, dtype=np.int32), np.full(n, -1, dtype=np.int32)
@@ -88,3 +94,19 @@ def replay_groups(
         steps=steps,
     )
     return outcome(together, trace, slo=slo)
+
+
+def _dealt_by_class(groups: Sequence[ReplicaGroup], trace: Trace) -> NDArray[np.int32]:
+    """(num_requests,) which of ``groups`` each request goes to; −1 where none takes or holds it."""
+    group_of = np.full(trace.num_requests, -1, dtype=np.int32)
+    taken = np.zeros(trace.num_requests, dtype=np.bool_)
+    for request_class in dict.fromkeys(group.request_class for group in groups):
+        members = [g for g, group in enumerate(groups) if group.request_class == request_class]
+        mine = request_class.holds(trace)
+        if (taken & mine).any():
+            raise InputError(f"request class {request_class.name!r} shares requests with another class")
+        taken |= mine
+        capacity_tokens = np.array([held_tokens(groups[g].step_model, groups[g].engine) for g in members])
+        member_of = dealt(part(trace, mine), capacity_tokens, np.array([groups[g].share for g in members]))
+        group_of[mine] = np.append(members, -1)[member_of]
+    return group_of

@@ -66,7 +66,7 @@ def replayed_page(plan: Plan) -> Page:
 
 def explain_page(plan: Plan, service: ServicePlan) -> Page:
     """Why a service goes where it goes: what each alternative would cost, and why the rest is none."""
-    chosen = {d.offer.candidate.name for d in service.deployments}
+    chosen = {d.offer.name for d in service.deployments}
     usable = {pool.pool: pool.chips - pool.spare for pool in plan.pools}
     cheapest = min((alternative.cost for alternative in service.alternatives), default=0.0)
     alternatives = plain_table(
@@ -86,8 +86,8 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
     for alternative in service.alternatives:
         offer = alternative.offer
         alternatives.add_row(
-            "*" if offer.candidate.name in chosen else "",
-            offer.candidate.name,
+            "*" if offer.name in chosen else "",
+            offer.name,
             f"{offer.candidate.engine.max_num_batched_tokens:,}",
             f"{offer.capacity_req_per_s:,.3g}",
             offer.binds.name,
@@ -125,7 +125,7 @@ def _services(plan: Plan) -> Table:
             table.add_row(
                 service.service if i == 0 else "",
                 today if i == 0 else "",
-                deployment.offer.candidate.name,
+                deployment.offer.name,
                 f"{deployment.replicas:,}",
                 f"{deployment.chips:,}",
                 format_share(deployment.share),
@@ -204,7 +204,7 @@ def _gap(gap: float) -> str:
 
 def _why(plan: Plan, service: ServicePlan) -> str:
     goes = ", ".join(
-        f"{d.replicas:,} x {d.offer.candidate.name} ({format_share(d.share)})" for d in service.deployments
+        f"{d.replicas:,} x {d.offer.name} ({format_share(d.share)})" for d in service.deployments
     )
     return f"{service.service} goes to {goes}."
 

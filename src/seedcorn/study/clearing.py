@@ -13,12 +13,10 @@ from seedcorn.errors import Infeasible
 from seedcorn.planner import solve
 from seedcorn.study.gangs import Gang, market_job
 from seedcorn.study.numeraire import Numeraire
+from seedcorn.study.classes import class_weights
 from seedcorn.study.offers import OfferBook, demand_req_per_s
 from seedcorn.study.tidy import tidied
 from seedcorn.units import format_seconds
-
-CLASS = "all"
-"""The one request class: traffic is not split yet."""
 
 UNLIMITED_CHIPS = 10**7
 """Stock of a pool when only the need is asked for."""
@@ -40,7 +38,7 @@ def market_of(
         services=tuple(
             _market_service(
                 service,
-                book.offers[service.name],
+                book.in_use(service.name),
                 demand_req_per_s(service, scenario, load_factors[service.name]),
             )
             for service in scenario.services
@@ -73,7 +71,7 @@ def cleared(market: Market, scenario: Scenario) -> Allocation:
 
 def check_every_service_has_an_offer(book: OfferBook) -> None:
     """Raise ``Infeasible`` for services that nothing can serve, with every candidate's reason."""
-    stranded = [name for name, offers in book.offers.items() if not offers]
+    stranded = [name for name in book.offers if not book.in_use(name)]
     if not stranded:
         return
     error = Infeasible(
@@ -113,15 +111,20 @@ def today_chips(service: Service, scenario: Scenario, book: OfferBook) -> int | 
     return solve(alone, gap=0.0, seed=scenario.planning.seed).pools[0].used
 
 
-def deployments_of(service: str, allocation: Allocation, book: OfferBook) -> tuple[Deployment, ...]:
-    """What the service runs, largest share first."""
-    offers = {offer.candidate.name: offer for offer in book.offers[service]}
+def deployments_of(service: Service, allocation: Allocation, book: OfferBook) -> tuple[Deployment, ...]:
+    """What the service runs, largest share first. A replica serves one class, so its offer says which."""
+    offers = {offer.name: offer for offer in book.in_use(service.name)}
+    weights = class_weights([offer.request_class for offer in offers.values()], service.trace)
     found = [
-        Deployment(offer=offers[d.offer], replicas=d.replicas, share=d.share.get(CLASS, 0.0))
+        Deployment(
+            offer=offers[d.offer],
+            replicas=d.replicas,
+            share=weights[offers[d.offer].request_class] * sum(d.share.values()),
+        )
         for d in allocation.deployments
-        if d.service == service
+        if d.service == service.name
     ]
-    return tuple(sorted(found, key=lambda d: (-d.share, d.offer.candidate.name)))
+    return tuple(sorted(found, key=lambda d: (-d.share, d.offer.name)))
 
 
 def alternatives_of(
@@ -131,14 +134,21 @@ def alternatives_of(
     prices: Mapping[PoolName, float],
     load_factor: float,
 ) -> tuple[Alternative, ...]:
-    """Every offer as if it carried the whole service, cheapest first.
+    """Every offer as if it carried the whole service, then each as if it carried its class; cheapest first.
 
     Args:
         prices: What a chip-hour of each pool costs under the plan, scarcity included.
     """
     demand = demand_req_per_s(service, scenario, load_factor)
-    found = [_alternative(offer, demand, prices) for offer in book.offers[service.name]]
-    return tuple(sorted(found, key=lambda a: (a.cost, a.offer.candidate.name)))
+    whole = [_alternative(offer, demand, prices) for offer in book.offers[service.name]]
+    by_class = book.by_class.get(service.name, ())
+    weights = class_weights([offer.request_class for offer in by_class], service.trace)
+    found = [_alternative(offer, demand * weights[offer.request_class], prices) for offer in by_class]
+    place = {request_class: i for i, request_class in enumerate(weights)}
+    return (
+        *sorted(whole, key=lambda a: (a.cost, a.offer.name)),
+        *sorted(found, key=lambda a: (place[a.offer.request_class], a.cost, a.offer.name)),
+    )
 
 
 def full_prices(
@@ -151,14 +161,15 @@ def full_prices(
 
 def _market_service(service: Service, offers: tuple[Offer, ...], demand: float) -> MarketService:
     """The service as a claimant. A less preferred number format is offered only where it carries more."""
+    weights = class_weights([offer.request_class for offer in offers], service.trace)
     return MarketService(
         name=service.name,
-        demand={CLASS: demand},
+        demand={request_class.name: demand * weight for request_class, weight in weights.items()},
         offers=tuple(
             MarketOffer(
-                name=offer.candidate.name,
+                name=offer.name,
                 chips={offer.candidate.pool: offer.candidate.parallelism.chips},
-                capacity={CLASS: offer.capacity_req_per_s},
+                capacity={offer.request_class.name: offer.capacity_req_per_s},
             )
             for offer in offers
             if not any(_preferred(other, offer, service) for other in offers)
@@ -171,6 +182,7 @@ def _preferred(other: Offer, offer: Offer, service: Service) -> bool:
     ours, theirs = offer.candidate, other.candidate
     return (
         (ours.pool, ours.parallelism.chips) == (theirs.pool, theirs.parallelism.chips)
+        and other.request_class == offer.request_class
         and _rank(theirs.dtype, service) < _rank(ours.dtype, service)
         and other.capacity_req_per_s >= offer.capacity_req_per_s
     )

@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 from seedcorn.domain.hardware import Dtype, Pool
 from seedcorn.domain.offer import Candidate, Offer, Parallelism, Predicted, Refusal, RefusalKind
 from seedcorn.domain.scenario import Scenario
-from seedcorn.domain.workload import EngineSettings, Service, Trace
+from seedcorn.domain.workload import ALL_REQUESTS, EngineSettings, RequestClass, Service, Trace
 from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, TooLong, UnknownFact
 from seedcorn.perf import StepModel, candidates
-from seedcorn.replay import capacity, scaled
+from seedcorn.replay import Capacity, capacity, scaled
 from seedcorn.study.evidence import best_step_model
 from seedcorn.wire.scenario import objective_from
 from seedcorn.workers import HERE, Workers
@@ -22,10 +22,19 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferBook:
-    """What was found for each service (by name): offers that work, and refusals that say why not."""
+    """What was found for each service (by name): offers that work, and refusals that say why not.
+
+    Attributes:
+        by_class: Offers for one request class each, of services whose traffic is split; empty of others.
+    """
 
     offers: dict[str, tuple[Offer, ...]]
     refusals: dict[str, tuple[Refusal, ...]]
+    by_class: dict[str, tuple[Offer, ...]] = field(default_factory=dict)
+
+    def in_use(self, service: str) -> tuple[Offer, ...]:
+        """The offers that the service is planned with."""
+        return self.by_class.get(service) or self.offers[service]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +100,27 @@ def cautious_step_model(candidate: Candidate, scenario: Scenario) -> StepModel:
     return predicted.slowed(math.exp(z * predicted.log_sigma))
 
 
+def serving_candidates(service: Service, scenario: Scenario) -> tuple[Candidate, ...]:
+    """Every kind of replica of the service that fits its pool, in the owner's order of formats."""
+    variants = _variants(service, scenario)
+    return tuple(candidate for v in variants if not isinstance(v, Refusal) for candidate in v)
+
+
+def offer_of(
+    candidate: Candidate, model: StepModel, found: Capacity, request_class: RequestClass = ALL_REQUESTS
+) -> Offer:
+    """The candidate as an offer, with what replay found."""
+    return Offer(
+        candidate=candidate,
+        capacity_req_per_s=found.rate_per_s,
+        predicted=found.predicted,
+        binds=found.binds,
+        evidence=model.evidence,
+        kv_tokens=model.kv_tokens,
+        request_class=request_class,
+    )
+
+
 def _variants(service: Service, scenario: Scenario) -> Iterator[tuple[Candidate, ...] | Refusal]:
     """Per pool, number format and split: one candidate for each of the service's engine settings."""
     for pool in pools_of(service, scenario):
@@ -137,14 +167,7 @@ def _offer(candidate: Candidate, scenario: Scenario, traffic: Trace) -> Offer | 
         found = capacity(model, candidate.engine, traffic, service.slo, seed=scenario.planning.seed)
     except Infeasible as error:
         return _refusal(candidate, error)
-    return Offer(
-        candidate=candidate,
-        capacity_req_per_s=found.rate_per_s,
-        predicted=found.predicted,
-        binds=found.binds,
-        evidence=model.evidence,
-        kv_tokens=model.kv_tokens,
-    )
+    return offer_of(candidate, model, found)
 
 
 def _refusal(candidate: Candidate, error: Infeasible) -> Refusal:

@@ -10,7 +10,8 @@ from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Deployment, Plan, PoolPlan, ServicePlan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
-from seedcorn.errors import InputError
+from seedcorn.errors import Infeasible, InputError
+from seedcorn.study.classes import split_book
 from seedcorn.study.clearing import (
     alternatives_of,
     check_every_service_has_an_offer,
@@ -50,8 +51,48 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
     """
     worth = numeraire(scenario)
     gangs = {job.name: gangs_of(job, scenario, worth) for job in scenario.jobs}
-    book = offer_book(scenario, progress, workers)
-    check_every_service_has_an_offer(book)
+    whole = offer_book(scenario, progress, workers)
+
+    def proven(book: OfferBook) -> Round:
+        check_every_service_has_an_offer(book)
+        return _tightened(scenario, book, worth, gangs, progress, workers)
+
+    if scenario.planning.classes == 1:
+        return _plan(scenario, whole, worth, gangs, proven(whole))
+    unsplit: Round | None = None
+    prices: Mapping[PoolName, float]
+    try:
+        unsplit = proven(whole)
+        prices = full_prices(scenario.pools, worth, unsplit.allocation)
+    except Infeasible as error:  # traffic that is split may need fewer chips
+        refusal, prices = error, worth.prices
+    split = split_book(scenario, whole, prices, progress, workers)
+    if not any(split.by_class.values()):
+        if unsplit is None:
+            raise refusal
+        return _plan(scenario, whole, worth, gangs, unsplit)
+    by_class = proven(split)
+    if unsplit is not None and _worth(unsplit, scenario) >= _worth(by_class, scenario):
+        return _plan(scenario, whole, worth, gangs, unsplit)
+    return _plan(scenario, split, worth, gangs, by_class)
+
+
+def _worth(tried: Round, scenario: Scenario) -> tuple[bool, float]:
+    """To compare plans by: first that every SLO held, then the value."""
+    assert tried.allocation.objective is not None  # it cleared
+    held = all(tried.outcomes[service.name].meets(service.slo) for service in scenario.services)
+    return held, tried.allocation.objective
+
+
+def _tightened(
+    scenario: Scenario,
+    book: OfferBook,
+    worth: Numeraire,
+    gangs: Mapping[str, tuple[Gang, ...]],
+    progress: Progress,
+    workers: Workers,
+) -> Round:
+    """The last of rounds in which load is added wherever a replay missed an objective."""
     load_factors = {service.name: 1.0 for service in scenario.services}
     for rounds_left in reversed(range(scenario.planning.rounds + 1)):
         last = _round(scenario, book, worth, gangs, load_factors, progress, workers)
@@ -59,7 +100,7 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
         if not missed or rounds_left == 0:
             break
         load_factors = load_factors | {name: load_factors[name] * TIGHTEN for name in missed}
-    return _plan(scenario, book, worth, gangs, last)
+    return last
 
 
 def replay_plan(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Plan:
@@ -90,7 +131,7 @@ def _round(
     progress("clearing the market", 0, 1)
     allocation = cleared(market_of(scenario, book, worth, gangs, load_factors), scenario)
     progress("clearing the market", 1, 1)
-    deployments = {s.name: deployments_of(s.name, allocation, book) for s in scenario.services}
+    deployments = {s.name: deployments_of(s, allocation, book) for s in scenario.services}
     return Round(
         load_factors=load_factors,
         allocation=allocation,

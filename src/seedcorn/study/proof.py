@@ -12,14 +12,15 @@ from seedcorn.units import format_seconds
 
 
 def replay_service(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> Outcome:
-    """The service's trace at its rate with the load margin on top, dealt to deployments by share and
-    within each in turn, as capacities were found; step models at the planning confidence."""
+    """The service's trace at its rate with the load margin on top, each request dealt to deployments of its
+    class by share and within each in turn, as capacities were found; step models at the planning confidence."""
     groups = [
         ReplicaGroup(
             step_model=cautious_step_model(deployment.offer.candidate, scenario),
             engine=deployment.offer.candidate.engine,
             replicas=deployment.replicas,
             share=deployment.share,
+            request_class=deployment.offer.request_class,
         )
         for deployment in deployments
     ]

@@ -187,6 +187,8 @@ def _planning(document: ScenarioDocument) -> Planning:
         load_margin=planning.load_margin,
         idle_value=planning.idle_value,
         rounds=planning.rounds,
+        classes=planning.classes,
+        output_known=planning.output_known,
         starting=planning.starting.starting,
         seed=planning.seed,
         reference_price=planning.reference_price,

@@ -27,7 +27,7 @@ def tidied(market: Market, allocation: Allocation, *, gap: float) -> Allocation:
     """``allocation`` with fewer kinds of replica, at most ``gap`` from its bound, and loads spread evenly:
     each deployment's share is its part of the service's capacity.
 
-    Services with one request class only; others keep what they have.
+    Class by class, and only where every offer serves one class; others keep what they have.
     """
     assert allocation.objective is not None and allocation.bound is not None
     free = {use.pool: use.free for use in allocation.pools}
@@ -35,20 +35,21 @@ def tidied(market: Market, allocation: Allocation, *, gap: float) -> Allocation:
     deployments: list[MarketDeployment] = []
     for service in market.services:
         mine = [d for d in allocation.deployments if d.service == service.name]
-        if len(service.demand) != 1:
+        if any(len(offer.capacity) != 1 for offer in service.offers):
             deployments += mine
             continue
-        kinds = _kinds(service, mine, market)
-        while len(kinds) > 1:
-            simpler = _without_smallest(kinds, next(iter(service.demand.values())), free)
-            lost = _cost(simpler) - _cost(kinds)
-            if not simpler or _gap(objective - lost, allocation.bound) > gap:
-                break
-            _give_back(kinds, free, sign=1)
-            _give_back(simpler, free, sign=-1)
-            objective -= lost
-            kinds = simpler
-        deployments += _deployments(service, kinds)
+        for request_class, demand in service.demand.items():
+            kinds = _kinds(service, [d for d in mine if request_class in d.share], market)
+            while len(kinds) > 1:
+                simpler = _without_smallest(kinds, demand, free)
+                lost = _cost(simpler) - _cost(kinds)
+                if not simpler or _gap(objective - lost, allocation.bound) > gap:
+                    break
+                _give_back(kinds, free, sign=1)
+                _give_back(simpler, free, sign=-1)
+                objective -= lost
+                kinds = simpler
+            deployments += _deployments(service, request_class, kinds)
     return replace(
         allocation,
         objective=objective,
@@ -106,8 +107,7 @@ def _give_back(kinds: list[_Kind], free: dict[PoolName, int], *, sign: int) -> N
             free[pool] += sign * chips * kind.replicas
 
 
-def _deployments(service: MarketService, kinds: list[_Kind]) -> list[MarketDeployment]:
-    (name,) = service.demand
+def _deployments(service: MarketService, request_class: str, kinds: list[_Kind]) -> list[MarketDeployment]:
     whole = sum(kind.replicas * kind.capacity for kind in kinds)
     return [
         MarketDeployment(
@@ -115,7 +115,7 @@ def _deployments(service: MarketService, kinds: list[_Kind]) -> list[MarketDeplo
             offer=kind.offer.name,
             chips={pool: chips * kind.replicas for pool, chips in kind.offer.chips.items()},
             replicas=kind.replicas,
-            share={name: kind.replicas * kind.capacity / whole},
+            share={request_class: kind.replicas * kind.capacity / whole},
         )
         for kind in kinds
     ]

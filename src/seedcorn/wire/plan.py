@@ -17,10 +17,12 @@ from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import Status
 from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
 from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, PoolPlan, ServicePlan
+from seedcorn.domain.workload import ALL_REQUESTS
 from seedcorn.wire._fields import Count, Document, DtypeName, Many
 from seedcorn.wire._reading import Located, Problem, did_you_mean, read_document
 from seedcorn.wire._text import Step
 from seedcorn.wire._writing import json_bytes, write_text_atomically
+from seedcorn.wire.classes import RequestClassDocument
 from seedcorn.wire.outcome import (
     BoundDocument,
     FoundDocument,
@@ -62,6 +64,9 @@ class OfferDocument(CandidateFields):
     kv_tokens: int = Field(description="KV-cache capacity, in tokens.")
     predicted: Many[FoundDocument] = Field(description="Each objective at that rate.")
     binds: BoundDocument = Field(description="The objective that stops the rate from being higher.")
+    request_class: RequestClassDocument | None = Field(
+        default=None, description="The requests it serves, and was sized for; `null`: all of them."
+    )
 
 
 class RefusalDocument(CandidateFields):
@@ -81,6 +86,9 @@ class DeploymentDocument(Document):
     replicas: int = Field(ge=0, description="How many.")
     chips: int = Field(ge=0, description="Chips of all of them.")
     share: Number = Field(description="Part of the service's traffic routed to them.")
+    class_share: Number | None = Field(
+        default=None, description="Part of their offer's request class; `null`: traffic is not split."
+    )
 
 
 class AlternativeDocument(Document):
@@ -254,7 +262,13 @@ def _service_document(service: ServicePlan) -> ServicePlanDocument:
         today_chips=service.today_chips,
         load_factor=service.load_factor,
         deployments=tuple(
-            DeploymentDocument(offer=names[d.offer], replicas=d.replicas, chips=d.chips, share=d.share)
+            DeploymentDocument(
+                offer=names[d.offer],
+                replicas=d.replicas,
+                chips=d.chips,
+                share=d.share,
+                class_share=_class_share(d, service.deployments),
+            )
             for d in service.deployments
         ),
         outcome=None if service.outcome is None else outcome_fields(service.outcome),
@@ -267,11 +281,20 @@ def _service_document(service: ServicePlan) -> ServicePlanDocument:
     )
 
 
+def _class_share(deployment: Deployment, all_of_service: Iterable[Deployment]) -> float | None:
+    """The deployment's part of its request class; ``None`` where that is all requests."""
+    request_class = deployment.offer.request_class
+    if request_class == ALL_REQUESTS:
+        return None
+    whole = sum(d.share for d in all_of_service if d.offer.request_class == request_class)
+    return deployment.share / whole if whole > 0 else 0.0
+
+
 def _offer_names(users: Iterable[Alternative | Deployment]) -> dict[Offer, str]:
     """A name for each offer used: its candidate's, numbered where two offers differ in the engine alone."""
     names: dict[Offer, str] = {}
     for offer in dict.fromkeys(user.offer for user in users):
-        name, taken = offer.candidate.name, set(names.values())
+        name, taken = offer.name, set(names.values())
         alike = sum(other == name or other.startswith(f"{name}#") for other in taken)
         names[offer] = f"{name}#{alike + 1}" if alike else name
     return names
@@ -298,6 +321,7 @@ def _offer_document(name: str, offer: Offer) -> OfferDocument:
         kv_tokens=offer.kv_tokens,
         predicted=tuple(map(found_document, offer.predicted)),
         binds=BoundDocument(objective=offer.binds.name, bound_s=offer.binds.bound_s),
+        request_class=RequestClassDocument.of(offer.request_class),
     )
 
 
@@ -375,6 +399,9 @@ def _offer(service: str, document: OfferDocument) -> Offer:
         binds=objective_from(document.binds.objective, document.binds.bound_s),
         evidence=document.evidence,
         kv_tokens=document.kv_tokens,
+        request_class=ALL_REQUESTS
+        if document.request_class is None
+        else document.request_class.request_class,
     )
 
 

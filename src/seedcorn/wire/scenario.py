@@ -301,6 +301,16 @@ class PlanningDocument(Document):
     reference_price: Annotated[
         PricePerChipHour | None, Absent("values and prices are in reference-chip hours")
     ] = Field(default=None, description="What an hour of the reference chip is worth to you, in money.")
+    classes: int = Field(
+        default=2,
+        ge=1,
+        le=8,
+        description="Most request classes, by length, that a service's traffic is split into where that saves chips.",
+    )
+    output_known: bool = Field(
+        default=False,
+        description="Whether routers know how long an answer will be (every client sets `max_tokens`), and may split by it.",
+    )
     max_moves: Annotated[int | None, Absent("any number")] = Field(
         default=None, ge=0, description="Most replicas that may move from where they run today."
     )
