@@ -19,12 +19,14 @@ offers = st.builds(
 
 @st.composite
 def markets(draw: st.DrawFn) -> Market:
+    classes = draw(st.sampled_from([("all",), ("short", "long")]))
     services = [
         MarketService(
             name=f"s{i}",
-            demand={"all": draw(st.floats(5, 200))},
+            demand={name: draw(st.floats(5, 200)) for name in classes},
             offers=tuple(
-                MarketOffer(name=f"o{j}", chips={pool: chips}, capacity={"all": capacity})
+                MarketOffer(name=f"{name} {j}", chips={pool: chips}, capacity={name: capacity})
+                for name in classes
                 for j, (pool, chips, capacity) in enumerate(draw(st.lists(offers, min_size=1, max_size=4)))
             ),
         )

@@ -11,9 +11,9 @@ from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
 from seedcorn.errors import Infeasible
 from seedcorn.planner import solve
+from seedcorn.study.classes import class_weights
 from seedcorn.study.gangs import Gang, market_job
 from seedcorn.study.numeraire import Numeraire
-from seedcorn.study.classes import class_weights
 from seedcorn.study.offers import OfferBook, demand_req_per_s
 from seedcorn.study.tidy import tidied
 from seedcorn.units import format_seconds
