@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seedcorn.domain.workload import EngineSettings, RequestClass, Trace
+from seedcorn.domain.workload import EngineSettings, RequestClass
 from seedcorn.errors import InputError
 from seedcorn.replay import ReplicaGroup, part, replay, replay_groups
 from tests.replay.builders import a_step_model, a_trace
@@ -11,7 +11,7 @@ from tests.replay.builders import a_step_model, a_trace
 SHORT, LONG = RequestClass(input_upto=500), RequestClass(input_above=500)
 
 
-def a_mixed_trace(num: int = 600, seed: int = 3) -> Trace:
+def a_mixed_trace(num=600, seed=3):
     rng = np.random.default_rng(seed)
     return a_trace(
         np.cumsum(rng.exponential(0.05, num)),
@@ -20,7 +20,7 @@ def a_mixed_trace(num: int = 600, seed: int = 3) -> Trace:
     )
 
 
-def a_group(request_class: RequestClass, share: float = 1.0, replicas: int = 1) -> ReplicaGroup:
+def a_group(request_class, share=1.0, replicas=1):
     return ReplicaGroup(
         step_model=a_step_model(),
         engine=EngineSettings(),

@@ -82,7 +82,7 @@ def test_a_plan_with_classes_is_worth_more_and_holds_every_slo(split, unsplit):
 
 def test_shares_of_each_class_add_up_to_the_class(split, scenario):
     (service,) = split.services
-    shares = defaultdict(float)
+    shares: dict[RequestClass, float] = defaultdict(float)
     for d in service.deployments:
         shares[d.offer.request_class] += d.share
     trace = scenario.services[0].trace
