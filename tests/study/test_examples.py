@@ -27,6 +27,6 @@ def test_the_domestic_offer_costs_what_the_public_order_did():
     located = read_scenario(EXAMPLES / "after-the-october-rule" / "scenario.yaml")
     (offer,) = (supply for supply in located.document.supply if supply.name == "ascend")
 
-    amount, currency = offer.price_per_chip
+    amount, currency = offer.price_per_chip or (0.0, "")
     assert sum(delivery.chips for delivery in offer.deliveries) == 1600
     assert math.isclose(1600 * amount, 450e6) and currency == "CNY"
