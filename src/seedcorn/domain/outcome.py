@@ -36,9 +36,12 @@ class Outcome:
     Invariant: ``arrived == finished + refused`` (a replay runs until its last request is done).
 
     Attributes:
-        refused: Requests too long for any replica's KV cache.
+        refused: Requests that were not served: those below, and those too long for any replica's KV cache.
+        turned_away: Of the refused, those that met a full queue.
+        unserved: Of the refused, those for which no replica was in service again.
+        retried: Times a request was sent again after the replica that held it was lost.
         duration_s: First arrival to last token.
-        busy_share: Share of replica-time spent in steps.
+        busy_share: Share of replica-time in service that was spent in steps.
         tokens_per_s: Output tokens per second of ``duration_s``.
         slo_attainment_share: Share of arrived requests within every per-request bound, where an SLO was given.
     """
@@ -57,6 +60,9 @@ class Outcome:
     itl: Latency
     e2e: Latency
     slo_attainment_share: float | None = None
+    turned_away: int = 0
+    unserved: int = 0
+    retried: int = 0
 
     def latency(self, metric: Metric) -> Latency:
         """The latency called ``metric``."""

@@ -22,6 +22,7 @@ class Trace:
         arrival_s: (num_requests,) float64, sorted, seconds since the trace's start (first is ≥ 0).
         input_tokens: (num_requests,) int32, prompt lengths, ≥ 1.
         output_tokens: (num_requests,) int32, generated tokens, ≥ 1.
+        priority: (num_requests,) int32, least first, as vLLM counts it; ``None``: all alike.
         source: Where it came from and its licence, as printed.
     """
 
@@ -29,10 +30,12 @@ class Trace:
     arrival_s: NDArray[np.float64]
     input_tokens: NDArray[np.int32]
     output_tokens: NDArray[np.int32]
+    priority: NDArray[np.int32] | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
         assert self.arrival_s.shape == self.input_tokens.shape == self.output_tokens.shape
+        assert self.priority is None or self.priority.shape == self.arrival_s.shape
 
     @property
     def num_requests(self) -> int:
@@ -172,12 +175,42 @@ class EngineName(StrEnum):
     VLLM = "vllm"
 
 
+class SchedulingPolicy(StrEnum):
+    """Whom a replica admits first and preempts last, by vLLM's own names."""
+
+    FCFS = "fcfs"
+    PRIORITY = "priority"
+
+
 class Router(StrEnum):
     """How requests are spread over replicas."""
 
     ROUND_ROBIN = "round-robin"
     LEAST_OUTSTANDING = "least-outstanding"
     POWER_OF_TWO = "power-of-two"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spill:
+    """A replica with ``waiting`` waiting requests sends further ones to the service's replicas on pool ``to``."""
+
+    to: PoolName
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """How a service's requests find a replica.
+
+    Attributes:
+        router: Among the replicas of one deployment.
+        max_waiting: A replica with so many waiting requests refuses more; ``None``: none does.
+        spill: ``None``: no request leaves the deployment it was dealt to.
+    """
+
+    router: Router = Router.ROUND_ROBIN
+    max_waiting: int | None = None
+    spill: Spill | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +221,7 @@ class EngineSettings:
         block_size: Tokens per KV block.
         gpu_memory_utilization: Share of memory the engine may use.
         prefix_caching: Whether a preempted sequence finds its surviving blocks again.
+        scheduling_policy: ``PRIORITY`` goes by the trace's priorities, and by arrival among equals.
     """
 
     engine: EngineName = EngineName.VLLM
@@ -196,6 +230,7 @@ class EngineSettings:
     block_size: int = 16
     gpu_memory_utilization: float = 0.9
     prefix_caching: bool = True
+    scheduling_policy: SchedulingPolicy = SchedulingPolicy.FCFS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +244,7 @@ class Service:
         today: Pool it runs on now, if any.
         pools: Pools it may run on; empty: all.
         engines: Scheduler limits to choose from; the best of them is taken for each replica.
+        routing: How requests find a replica.
     """
 
     name: str
@@ -221,6 +257,7 @@ class Service:
     today: PoolName | None = None
     pools: tuple[PoolName, ...] = ()
     engines: tuple[EngineSettings, ...] = (EngineSettings(),)
+    routing: Routing = Routing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

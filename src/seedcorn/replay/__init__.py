@@ -1,10 +1,12 @@
 """Exact replay of real traffic through a model of continuous batching."""
 
+from seedcorn.replay.availability import Spell, drawn_outages, interrupted, slot_spells
 from seedcorn.replay.capacity import Capacity, CapacitySearch, capacity
 from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.day import day_curve, day_curves, day_of_trace, generated_day, read_day
-from seedcorn.replay.fleet import ReplicaGroup, replay, replay_groups
+from seedcorn.replay.fleet import replay, replay_groups
 from seedcorn.replay.metrics import outcome
+from seedcorn.replay.serving import Operations, ReplicaGroup, serve
 from seedcorn.replay.simulation import RequestTimes, kernels_are_compiled, replay_requests
 from seedcorn.replay.stream import StreamSums, replay_stream
 from seedcorn.replay.traces import bundled_traces, read_trace
@@ -13,8 +15,10 @@ from seedcorn.replay.traffic import compressed, part, scaled
 __all__ = [
     "Capacity",
     "CapacitySearch",
+    "Operations",
     "ReplicaGroup",
     "RequestTimes",
+    "Spell",
     "StreamSums",
     "bundled_traces",
     "capacity",
@@ -23,7 +27,9 @@ __all__ = [
     "day_curve",
     "day_curves",
     "day_of_trace",
+    "drawn_outages",
     "generated_day",
+    "interrupted",
     "kernels_are_compiled",
     "outcome",
     "part",
@@ -34,4 +40,6 @@ __all__ = [
     "replay_requests",
     "replay_stream",
     "scaled",
+    "serve",
+    "slot_spells",
 ]

@@ -1,33 +1,19 @@
 """Replay a trace on what serves it: replicas behind one router, or groups of them that share the traffic."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seedcorn.domain.outcome import Outcome
-from seedcorn.domain.workload import ALL_REQUESTS, EngineSettings, RequestClass, Router, Slo, Trace
+from seedcorn.domain.workload import EngineSettings, Router, Slo, Trace
 from seedcorn.errors import InputError
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.kernels import gaps
 from seedcorn.replay.metrics import outcome
+from seedcorn.replay.serving import Operations, ReplicaGroup, serve
 from seedcorn.replay.simulation import RequestTimes, dealt, held_tokens, replay_requests
 from seedcorn.replay.traffic import part
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicaGroup:
-    """Like replicas behind a router of their own, that get ``share`` of the traffic (relative to other groups).
-
-    A group may take requests of one class only; its share is then relative to other groups of that class.
-    """
-
-    step_model: StepModel
-    engine: EngineSettings
-    replicas: int
-    share: float = 1.0
-    request_class: RequestClass = ALL_REQUESTS
 
 
 def replay(
@@ -48,6 +34,7 @@ def replay_groups(
     trace: Trace,
     *,
     router: Router = Router.ROUND_ROBIN,
+    operations: Operations | None = None,
     slo: Slo | None = None,
 ) -> Outcome:
     """Outcome of ``trace`` on ``groups``: requests are dealt to groups by share, then routed within the group.
@@ -61,12 +48,18 @@ def replay_groups(
         groups: Shares of 0 get no traffic; the others' are relative to their sum.
         trace: What arrives.
         router: Within each group.
+        operations: What befalls requests and replicas besides; ``None``: nothing does. Groups that it names
+            are those of ``groups``, all of which must have a share and replicas then.
         slo: For ``slo_attainment_share``.
     """
     serving = [group for group in groups if group.share > 0 and group.replicas > 0]
     if not serving:
         raise InputError("no group of replicas has a share of the traffic; give one a share above 0")
     group_of = _dealt_by_class(serving, trace)
+    if operations is not None:
+        assert len(serving) == len(groups), "operations name groups by number"
+        times = serve(serving, trace, group_of, router=router, operations=operations)
+        return outcome(times, trace, slo=slo)
     n = trace.num_requests
     first_token_s, finish_s = np.full(n, np.nan), np.full(n, np.nan)
     preemptions, replica = np.zeros(n, dtype=np.int32), np.full(n, -1, dtype=np.int32)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seedcorn.domain.outcome import Latency, Outcome
 from seedcorn.domain.workload import Metric, Slo, Statistic, Trace
-from seedcorn.replay.kernels import gaps
+from seedcorn.replay.kernels import gaps, routing
 from seedcorn.replay.simulation import RequestTimes
 
 _PERCENTILES = {Statistic.P50: 50.0, Statistic.P90: 90.0, Statistic.P95: 95.0, Statistic.P99: 99.0}
@@ -32,14 +32,20 @@ def outcome(times: RequestTimes, trace: Trace, *, slo: Slo | None = None) -> Out
     finished = int(served.sum())
     duration_s = float(np.max(times.finish_s[served]) - trace.arrival_s[0]) if finished else 0.0
     busy_s = float(times.busy_s.sum())
+    service_s = (
+        duration_s * times.busy_s.shape[0] if times.service_s is None else float(times.service_s.sum())
+    )
     return Outcome(
         arrived=trace.num_requests,
         finished=finished,
         refused=trace.num_requests - finished,
+        turned_away=int((times.replica == routing.FULL).sum()),
+        unserved=int((times.replica == routing.NONE_UP).sum()),
+        retried=times.retried,
         preemptions=int(times.preemptions.sum()),
         steps=times.steps,
         duration_s=duration_s,
-        busy_share=ratio(busy_s, duration_s * times.busy_s.shape[0]),
+        busy_share=ratio(busy_s, service_s),
         input_tokens_per_s=ratio(float(trace.input_tokens[served].sum()), duration_s),
         output_tokens_per_s=ratio(float(trace.output_tokens[served].sum()), duration_s),
         ttft=_over_requests(latencies_s[Metric.TTFT]),
@@ -83,8 +89,9 @@ def _over_requests(values_s: NDArray[np.float64]) -> Latency:
 
 
 def _over_gaps(times: RequestTimes) -> Latency:
-    """Gaps between tokens: the mean exactly, percentiles to a bin's width."""
-    return binned_latency(times.gap_counts, float(np.nansum(times.finish_s - times.first_token_s)))
+    """Gaps between tokens, those of answers that were lost included: the mean exactly, percentiles to a bin's width."""
+    sum_s = float(np.nansum(times.finish_s - times.first_token_s)) + times.lost_gaps_s
+    return binned_latency(times.gap_counts, sum_s)
 
 
 def binned_latency(counts: NDArray[np.int64], sum_s: float) -> Latency:

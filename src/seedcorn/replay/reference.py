@@ -5,11 +5,15 @@ kernels to it; nothing else uses it.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from seedcorn.domain.workload import EngineSettings, Router, Trace
+import numpy as np
+
+from seedcorn.domain.workload import EngineSettings, Router, SchedulingPolicy, Trace
 from seedcorn.perf.step_model import StepModel
+from seedcorn.replay.availability import Spell
+from seedcorn.replay.serving import Operations, ReplicaGroup
 
 BlockContent = tuple[int, int]
 """What a full block holds: (request, index of the block in its sequence). No two requests share content."""
@@ -74,6 +78,8 @@ class Running:
     """A request inside an engine, waiting or running.
 
     Attributes:
+        arrival_s: When it was sent to its replica.
+        sent: How many were sent anywhere before it was.
         computed: Tokens in the KV cache.
         decodes: Whether its prompt (with what it had generated, after a preemption) is complete.
         token_s: When each of its tokens came.
@@ -83,10 +89,17 @@ class Running:
     arrival_s: float
     input_tokens: int
     output_tokens: int
+    priority: int = 0
+    sent: int = 0
     computed: int = 0
     decodes: bool = False
     token_s: list[float] = field(default_factory=list)
     preemptions: int = 0
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The least is admitted first and preempted last."""
+        return self.priority, self.sent
 
     @property
     def tokens(self) -> int:
@@ -109,7 +122,8 @@ class Replica:
         self.clock_s = 0.0
         self.busy_s = 0.0
         self.steps = 0
-        self.waiting: deque[Running] = deque()
+        self.takes = True
+        self.waiting: list[Running] = []
         self.running: list[Running] = []
 
     def can_hold(self, request: Running) -> bool:
@@ -130,25 +144,43 @@ class Replica:
                 return
             self._step(self._schedule())
 
+    def queue(self, request: Running) -> None:
+        """Behind all that rank before it: by priority, then in the order sent."""
+        self.waiting.append(request)
+        self.waiting.sort(key=lambda waiting: waiting.rank)
+
+    def lose(self) -> list[Running]:
+        """Everything unfinished, and the cache with it."""
+        lost = [*self.waiting, *self.running]
+        self.waiting, self.running = [], []
+        self.pool = BlockPool(self.pool.num_blocks)
+        return lost
+
     def _schedule(self) -> list[tuple[Running, int]]:
-        """Who computes how many tokens in the next step."""
+        """Who computes how many tokens in the next step.
+
+        As vLLM does, but that blocks are taken when all is decided: under priority vLLM may give a
+        sequence a block and preempt it later in the same step, which evicts one more cached block.
+        """
         scheduled: list[tuple[Running, int]] = []
-        budget = self.engine.max_num_batched_tokens
         preempted = False
         for request in list(self.running):
             if request not in self.running:
-                break
-            chunk = min(request.tokens - request.computed, budget)
-            while not self._grow(request, chunk):
+                continue
+            chunk = min(request.tokens - request.computed, self._budget(scheduled))
+            while sum(self._wanted(*each) for each in [*scheduled, (request, chunk)]) > len(self.pool.free):
                 preempted = True
-                if self._preempt_last() is request:
+                victim = self._preempt_one()
+                scheduled = [each for each in scheduled if each[0] is not victim]
+                if victim is request:
                     break
             if request in self.running:
                 scheduled.append((request, chunk))
-                budget -= chunk
-        while not preempted and self.waiting and budget > 0 and len(self.running) < self.engine.max_num_seqs:
-            request = self.waiting[0]
-            if request.arrival_s > self.clock_s:
+        for request, chunk in scheduled:
+            assert self.pool.take(request.request, self._wanted(request, chunk))
+        while not preempted and self.waiting and len(self.running) < self.engine.max_num_seqs:
+            request, budget = self.waiting[0], self._budget(scheduled)
+            if request.arrival_s > self.clock_s or budget == 0:
                 break
             hit = self._hit(request)
             start = len(hit) * self.engine.block_size
@@ -156,10 +188,13 @@ class Replica:
             if not self.pool.take(request.request, self._blocks(start + chunk) - len(hit), hit):
                 break
             request.computed = start
-            self.running.append(self.waiting.popleft())
+            self.running.append(self.waiting.pop(0))
             scheduled.append((request, chunk))
-            budget -= chunk
         return scheduled
+
+    def _budget(self, scheduled: Sequence[tuple[Running, int]]) -> int:
+        """Tokens that the step has left."""
+        return self.engine.max_num_batched_tokens - sum(chunk for _, chunk in scheduled)
 
     def _step(self, scheduled: list[tuple[Running, int]]) -> None:
         """Run one step; whoever has everything computed emits a token at its end."""
@@ -186,19 +221,19 @@ class Replica:
                 self.running.remove(request)
                 self.pool.give_back(request.request)
 
-    def _grow(self, request: Running, chunk: int) -> bool:
-        """Blocks for ``chunk`` more tokens, if there are enough."""
-        owned = len(self.pool.owned[request.request])
-        return self.pool.take(request.request, self._blocks(request.computed + chunk) - owned)
+    def _wanted(self, request: Running, chunk: int) -> int:
+        """Blocks that ``chunk`` more tokens take."""
+        return self._blocks(request.computed + chunk) - len(self.pool.owned[request.request])
 
-    def _preempt_last(self) -> Running:
-        """The last admitted goes to the head of the queue and loses its blocks."""
-        request = self.running.pop()
+    def _preempt_one(self) -> Running:
+        """The running request of the greatest rank goes back to the queue and loses its blocks."""
+        request = max(self.running, key=lambda running: running.rank)
+        self.running.remove(request)
         self.pool.give_back(request.request)
         request.computed = 0
         request.decodes = False
         request.preemptions += 1
-        self.waiting.appendleft(request)
+        self.queue(request)
         return request
 
     def _hit(self, request: Running) -> list[int]:
@@ -224,9 +259,7 @@ def replay_slowly(
     replicas = [Replica(model, engine) for model in models]
     credit = dict.fromkeys(replicas, 0)
     ends: list[Running | None] = []
-    columns = zip(trace.arrival_s, trace.input_tokens, trace.output_tokens, strict=True)
-    for number, (arrival_s, input_tokens, output_tokens) in enumerate(columns):
-        request = Running(number, float(arrival_s), int(input_tokens), int(output_tokens))
+    for number, request in enumerate(_arriving(trace, engine)):
         able = [replica for replica in replicas if replica.can_hold(request)]
         for replica in replicas:
             replica.run(request.arrival_s)
@@ -238,14 +271,140 @@ def replay_slowly(
                 credit[replica] += 1
             chosen = max(able, key=lambda replica: credit[replica])
             credit[chosen] -= len(able)
-        elif router is Router.LEAST_OUTSTANDING:
-            chosen = min(able, key=lambda replica: replica.outstanding)
         else:
-            circle = [*replicas, *replicas]
-            pair = [next(r for r in circle[first:] if r in able) for first in pairs[number]]
-            chosen = min(pair, key=lambda replica: (replica.outstanding, replicas.index(replica)))
-        chosen.waiting.append(request)
+            pair = pairs[number] if router is Router.POWER_OF_TWO else (0, 0)
+            chosen = _chosen(replicas, able, router, pair)
+        chosen.queue(request)
         ends.append(request)
     for replica in replicas:
         replica.run(float("inf"))
     return ends, replicas
+
+
+def _arriving(trace: Trace, engine: EngineSettings) -> Iterator[Running]:
+    """The requests of ``trace`` as they arrive."""
+    by_priority = engine.scheduling_policy is SchedulingPolicy.PRIORITY and trace.priority is not None
+    priorities = trace.priority if by_priority else np.zeros(trace.num_requests)
+    columns = (trace.arrival_s, trace.input_tokens, trace.output_tokens, priorities)
+    for number, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        arrival_s, input_tokens, output_tokens, priority = row
+        yield Running(number, arrival_s, input_tokens, output_tokens, priority=priority, sent=number)
+
+
+def _chosen(
+    replicas: Sequence[Replica], able: Sequence[Replica], router: Router, pair: tuple[int, int]
+) -> Replica:
+    """By the outstanding tokens of all that are able, or of those from the ``pair`` on that are."""
+    if router is Router.LEAST_OUTSTANDING:
+        return min(able, key=lambda replica: replica.outstanding)
+    circle = [*replicas, *replicas]
+    two = [next(r for r in circle[first:] if r in able) for first in pair]
+    return min(two, key=lambda replica: (replica.outstanding, replicas.index(replica)))
+
+
+class Service:
+    """Groups of replicas that serve one trace, moment by moment: the twin of ``serving.serve``.
+
+    Attributes:
+        ends: Every request at its end.
+        refused: Why the others have none: ``too long``, ``full`` or ``none up``.
+        retried: Requests sent again after a loss, as often as they were.
+        lost: What was lost, as it was then.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[ReplicaGroup],
+        trace: Trace,
+        group_of: Sequence[int],
+        *,
+        router: Router,
+        operations: Operations,
+        pairs: Sequence[Sequence[tuple[int, int]]] = (),
+    ) -> None:
+        self.groups = [
+            [Replica(group.step_model, group.engine) for _ in range(group.replicas)] for group in groups
+        ]
+        self.group_of, self.router, self.operations = group_of, router, operations
+        self.pairs = [iter(drawn) for drawn in pairs]
+        self.turns = [0] * len(groups)
+        self.sent = 0
+        self.ends: dict[int, Running] = {}
+        self.refused: dict[int, str] = {}
+        self.held: list[Running] = []
+        self.lost: list[Running] = []
+        comings = [(spell.from_s, True, spell) for spell in operations.spells]
+        goings = [(spell.to_s, False, spell) for spell in operations.spells]
+        for _, _, spell in goings:
+            self.groups[spell.group][spell.replica].takes = False
+        self._change([coming for coming in comings if coming[0] <= 0], 0.0)
+        changes = sorted(change for change in comings + goings if 0 < change[0] < float("inf"))
+        for request in _arriving(trace, groups[0].engine):
+            while changes and changes[0][0] <= request.arrival_s:
+                changes = self._change_next(changes)
+            self._run(request.arrival_s)
+            self._send(request, request.arrival_s)
+        while changes:
+            changes = self._change_next(changes)
+        self._run(float("inf"))
+        self.refused |= {request.request: "none up" for request in self.held}
+
+    def _run(self, until_s: float) -> None:
+        for replica in (replica for group in self.groups for replica in group):
+            replica.run(until_s)
+
+    def _change_next(self, changes: list[tuple[float, bool, Spell]]) -> list[tuple[float, bool, Spell]]:
+        """Do what happens first, all of it; the rest."""
+        at_s = changes[0][0]
+        self._run(at_s)
+        self._change([change for change in changes if change[0] == at_s], at_s)
+        return [change for change in changes if change[0] > at_s]
+
+    def _change(self, at_once: Sequence[tuple[float, bool, Spell]], at_s: float) -> None:
+        again, self.held = self.held, []
+        for _, comes, spell in at_once:
+            replica = self.groups[spell.group][spell.replica]
+            replica.takes = comes
+            if not comes and spell.lost:
+                lost = replica.lose()
+                self.lost += [replace(request, token_s=[*request.token_s]) for request in lost]
+                again += lost
+        for request in sorted(again, key=lambda request: request.request):
+            del self.ends[request.request]
+            afresh = replace(request, computed=0, decodes=False, token_s=[])
+            self._send(afresh, at_s)
+
+    def _send(self, request: Running, at_s: float) -> None:
+        """To its group, or the next one in a circle that has a replica to hold it; else it waits."""
+        request.arrival_s, request.sent = at_s, self.sent
+        self.sent += 1
+        self.ends[request.request] = request
+        own, count = self.group_of[request.request], len(self.groups)
+        if own < 0:
+            self.refused[request.request] = "too long"
+            return
+        for g in [(own + k) % count for k in range(count)]:
+            if self._able(g, request):
+                self._send_to(g, request)
+                return
+        self.held.append(request)
+
+    def _send_to(self, g: int, request: Running) -> None:
+        able, to, operations = self._able(g, request), self.operations.spill_to, self.operations
+        if self.router is Router.ROUND_ROBIN:
+            chosen = able[self.turns[g] % len(able)]
+            self.turns[g] += 1
+        else:
+            pair = next(self.pairs[g]) if self.router is Router.POWER_OF_TWO else (0, 0)
+            chosen = _chosen(self.groups[g], able, self.router, pair)
+        waiting = len(chosen.waiting)
+        if to not in (None, g) and waiting >= operations.spill_waiting and self._able(to, request):
+            self._send_to(to, request)
+        elif operations.max_waiting is not None and waiting >= operations.max_waiting:
+            self.refused[request.request] = "full"
+        else:
+            chosen.queue(request)
+
+    def _able(self, g: int, request: Running) -> list[Replica]:
+        """Replicas of group ``g`` that are in service and can hold ``request``."""
+        return [replica for replica in self.groups[g] if replica.takes and replica.can_hold(request)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.domain.workload import EngineSettings, Router, Trace
+from seedcorn.domain.workload import EngineSettings, Router, SchedulingPolicy, Trace
 from seedcorn.errors import InputError
 from seedcorn.jit import is_compiled
 from seedcorn.perf.step_model import StepModel
@@ -21,10 +21,14 @@ class RequestTimes:
         first_token_s: (num_requests,) on the trace's clock; NaN for a refused request.
         finish_s: (num_requests,) likewise, of the last token.
         preemptions: (num_requests,) times each was preempted.
-        replica: (num_requests,) which replica served it; −1: refused, too long for any.
+        replica: (num_requests,) which replica served it; below 0: refused, and why (``TOO_LONG``,
+            ``FULL`` or ``NONE_UP`` of ``kernels.routing``).
         gap_counts: (NUM_BINS,) gaps between consecutive tokens of a request, by duration.
         busy_s: (num_replicas,) time each replica spent in steps.
         steps: Engine steps run, all replicas together.
+        service_s: (num_replicas,) time each was in service; ``None``: all of them throughout.
+        retried: Times a request was sent again after the replica that held it was lost.
+        lost_gaps_s: Seconds between tokens of answers that were lost; these gaps are counted too.
     """
 
     first_token_s: NDArray[np.float64]
@@ -34,6 +38,9 @@ class RequestTimes:
     gap_counts: NDArray[np.int64]
     busy_s: NDArray[np.float64]
     steps: int
+    service_s: NDArray[np.float64] | None = None
+    retried: int = 0
+    lost_gaps_s: float = 0.0
 
 
 def kernels_are_compiled(router: Router = Router.ROUND_ROBIN) -> bool:
@@ -122,20 +129,95 @@ def replay_requests(
     Raises:
         InputError: The engine's limits contradict each other.
     """
+    capacity_tokens = np.array([held_tokens(model, engine) for model in replicas])
     if router is Router.ROUND_ROBIN or len(replicas) == 1:
-        capacity_tokens = np.array([held_tokens(model, engine) for model in replicas])
         return replay_dealt(replicas, engine, trace, dealt(trace, capacity_tokens, np.ones(len(replicas))))
-    requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
-    dealt_to = np.full(trace.num_requests, -1, dtype=np.int32)
-    limits = engine_limits(engine)
-    if router is Router.LEAST_OUTSTANDING:
-        outlook, near = no_outlook(state, engine), nobody_near(len(replicas))
-        routing.run_least_outstanding(0, dealt_to, limits, requests, state, outlook, near, gap_counts)
-    else:
-        pairs = drawn_pairs(np.random.default_rng(seed), trace.num_requests, len(replicas))
-        routing.run_power_of_two(0, pairs, dealt_to, limits, requests, state, gap_counts)
-    routing.run_until(np.inf, limits, requests, state, gap_counts)
-    return request_times(requests, state, gap_counts, dealt_to)
+    return _replay_routed(
+        replicas, engine, trace, np.full(trace.num_requests, routing.TOO_LONG, dtype=np.int32), router, seed
+    )
+
+
+def _replay_routed(
+    replicas: Sequence[StepModel],
+    engine: EngineSettings,
+    trace: Trace,
+    dealt_to: NDArray[np.int32],
+    router: Router,
+    seed: int = 0,
+) -> RequestTimes:
+    requests, gap_counts = kernel_requests(trace, engine.scheduling_policy), no_gaps()
+    running = RoutedReplicas(replicas, engine, router, levels=num_levels(requests), seed=seed)
+    running.send(np.arange(trace.num_requests), dealt_to, requests, gap_counts)
+    running.run(np.inf, requests, gap_counts)
+    return request_times(requests, running.state, gap_counts, dealt_to)
+
+
+OPEN = routing.Door(max_waiting=2**62, spill_waiting=2**62, spill_tokens=0)
+
+
+class RoutedReplicas:
+    """Replicas behind a router, under way: what each holds, and what the router knows of them.
+
+    Args:
+        replicas: One step model per replica.
+        engine: The scheduler's limits, the same for all.
+        router: ``ROUND_ROBIN`` sends requests where they were dealt to, and so does any before one replica.
+        levels: Of priority.
+        seed: Of the draws of ``POWER_OF_TWO``.
+    """
+
+    def __init__(
+        self,
+        replicas: Sequence[StepModel],
+        engine: EngineSettings,
+        router: Router,
+        *,
+        levels: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.limits = engine_limits(engine)
+        self.state = idle_replicas(replicas, engine, levels=levels)
+        self.deals = router is Router.ROUND_ROBIN or len(replicas) == 1
+        self._router = router
+        self._rng = np.random.default_rng(seed)
+        if router is Router.LEAST_OUTSTANDING:
+            self._outlook, self._near = _no_outlook(self.state, engine), _nobody_near(len(replicas))
+
+    def send(
+        self,
+        sent: NDArray[np.int64],
+        dealt_to: NDArray[np.int32],
+        requests: batching.Requests,
+        gap_counts: NDArray[np.int64],
+        door: routing.Door = OPEN,
+    ) -> None:
+        """Send requests in order, none before those of an earlier call.
+
+        Args:
+            sent: (k,) their numbers.
+            dealt_to: (num_requests,) where each goes, written in place; read first if the replicas are dealt to.
+            requests: All there are.
+            gap_counts: (NUM_BINS,) added to in place.
+            door: Of every replica.
+        """
+        limits, state = self.limits, self.state
+        if (
+            self.deals and door is OPEN and state.tails.shape[1] == 1
+        ):  # a queue does not hang on how replicas fare
+            routing.enqueue_dealt(sent, dealt_to, requests, state)
+        elif self.deals:
+            routing.run_dealt(sent, dealt_to, door, limits, requests, state, gap_counts)
+        elif self._router is Router.LEAST_OUTSTANDING:
+            routing.run_least_outstanding(
+                sent, dealt_to, door, limits, requests, state, self._outlook, self._near, gap_counts
+            )
+        else:
+            pairs = drawn_pairs(self._rng, sent.shape[0], state.clock_s.shape[0])
+            routing.run_power_of_two(sent, pairs, dealt_to, door, limits, requests, state, gap_counts)
+
+    def run(self, until_s: float, requests: batching.Requests, gap_counts: NDArray[np.int64]) -> None:
+        """Run every replica through the steps that start before ``until_s``."""
+        routing.run_until(until_s, self.limits, requests, self.state, gap_counts)
 
 
 def drawn_pairs(rng: np.random.Generator, num_requests: int, num_replicas: int) -> NDArray[np.int64]:
@@ -145,7 +227,7 @@ def drawn_pairs(rng: np.random.Generator, num_requests: int, num_replicas: int) 
     return np.asarray(pairs, dtype=np.int64)
 
 
-def no_outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outlook:
+def _no_outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outlook:
     """Nothing known yet, but how fast each step model decodes at its best."""
     n = state.clock_s.shape[0]
     seqs = np.arange(engine.max_num_seqs + 1)
@@ -166,7 +248,7 @@ def no_outlook(state: batching.Replicas, engine: EngineSettings) -> routing.Outl
     )
 
 
-def nobody_near(num_replicas: int) -> routing.Near:
+def _nobody_near(num_replicas: int) -> routing.Near:
     """Room for every replica."""
     return routing.Near(
         replica=np.zeros(num_replicas, dtype=np.int64),
@@ -186,13 +268,11 @@ def replay_dealt(
         trace: What arrives.
         dealt_to: (num_requests,) index of a replica that can hold the request; −1 to leave it out.
     """
-    requests, state, gap_counts = kernel_requests(trace), idle_replicas(replicas, engine), _no_gaps()
-    routing.enqueue_dealt(0, dealt_to, requests, state)
-    routing.run_until(np.inf, engine_limits(engine), requests, state, gap_counts)
-    return request_times(requests, state, gap_counts, dealt_to)
+    return _replay_routed(replicas, engine, trace, dealt_to, Router.ROUND_ROBIN)
 
 
-def _no_gaps() -> NDArray[np.int64]:
+def no_gaps() -> NDArray[np.int64]:
+    """(NUM_BINS,) no gap counted yet."""
     return np.zeros(gaps.NUM_BINS, dtype=np.int64)
 
 
@@ -227,13 +307,23 @@ def engine_limits(engine: EngineSettings) -> batching.Limits:
     return batching.Limits(engine.max_num_seqs, engine.max_num_batched_tokens, shift, engine.prefix_caching)
 
 
-def kernel_requests(trace: Trace) -> batching.Requests:
-    """The kernel's view of ``trace``, with room for the results."""
+def num_levels(requests: batching.Requests) -> int:
+    """Levels of priority that some request has."""
+    return int(requests.rank.max(initial=0) >> batching.LEVEL_SHIFT) + 1
+
+
+def kernel_requests(trace: Trace, policy: SchedulingPolicy = SchedulingPolicy.FCFS) -> batching.Requests:
+    """The kernel's view of ``trace``, ranked by ``policy``, with room for the results."""
     n = trace.num_requests
+    rank = np.arange(n, dtype=np.int64)
+    if policy is SchedulingPolicy.PRIORITY and trace.priority is not None:
+        level = np.unique(trace.priority, return_inverse=True)[1]
+        rank |= level.astype(np.int64) << batching.LEVEL_SHIFT
     return batching.Requests(
         arrival_s=np.ascontiguousarray(trace.arrival_s, dtype=np.float64),
         input_tokens=np.ascontiguousarray(trace.input_tokens, dtype=np.int32),
         output_tokens=np.ascontiguousarray(trace.output_tokens, dtype=np.int32),
+        rank=rank,
         next_queued=np.full(n, -1, dtype=np.int32),
         first_token_s=np.full(n, np.nan),
         finish_s=np.full(n, np.nan),
@@ -241,13 +331,15 @@ def kernel_requests(trace: Trace) -> batching.Requests:
     )
 
 
-def idle_replicas(replicas: Sequence[StepModel], engine: EngineSettings) -> batching.Replicas:
-    """Idle replicas; step models that several share are tabulated once."""
+def idle_replicas(
+    replicas: Sequence[StepModel], engine: EngineSettings, *, levels: int = 1
+) -> batching.Replicas:
+    """Idle replicas for requests of ``levels`` levels; step models that several share are tabulated once."""
     models = list({id(model): model for model in replicas}.values())
     row = {id(model): m for m, model in enumerate(models)}
     num_replicas, num_seqs = len(replicas), engine.max_num_seqs
     counters = np.zeros((num_replicas, batching.NUM_COUNTERS), dtype=np.int64)
-    counters[:, [batching.HEAD, batching.TAIL, batching.PARTIAL]] = -1
+    counters[:, [batching.HEAD, batching.PARTIAL]] = -1
     return batching.Replicas(
         dense_s=np.stack([_dense_table_s(model, engine.max_num_batched_tokens) for model in models]),
         context_s=np.array([model.context_s for model in models], dtype=np.float64),
@@ -256,9 +348,11 @@ def idle_replicas(replicas: Sequence[StepModel], engine: EngineSettings) -> batc
         usable_blocks=np.array(
             [held_tokens(model, engine) // engine.block_size for model in replicas], dtype=np.int64
         ),
+        takes=np.ones(num_replicas, dtype=np.bool_),
         clock_s=np.zeros(num_replicas),
         busy_s=np.zeros(num_replicas),
         counters=counters,
+        tails=np.full((num_replicas, levels), -1, dtype=np.int64),
         decoding=np.zeros((num_replicas, num_seqs), dtype=np.int64),
         residues=np.zeros((num_replicas, engine.block_size), dtype=np.int64),
         preempted=np.zeros((num_replicas, num_seqs, batching.NUM_PREEMPTED_COLUMNS), dtype=np.int64),

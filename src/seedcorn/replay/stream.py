@@ -7,20 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedcorn.domain.outcome import Latency, Outcome
-from seedcorn.domain.workload import EngineSettings, Metric, Router, Slo, Trace
+from seedcorn.domain.workload import EngineSettings, Metric, Router, SchedulingPolicy, Slo, Trace
 from seedcorn.errors import InputError
 from seedcorn.perf.step_model import StepModel
-from seedcorn.replay.kernels import batching, gaps, routing, tally
+from seedcorn.replay.kernels import batching, gaps, tally
 from seedcorn.replay.metrics import binned_latency, ratio
 from seedcorn.replay.simulation import (
     Dealer,
-    drawn_pairs,
-    engine_limits,
+    RoutedReplicas,
     held_tokens,
-    idle_replicas,
     kernel_requests,
-    no_outlook,
-    nobody_near,
+    no_gaps,
 )
 
 _NO_REQUESTS = kernel_requests(
@@ -134,13 +131,16 @@ def replay_stream(
         seed: Of the draws of ``POWER_OF_TWO``.
 
     Raises:
-        InputError: A chunk starts before the one above it ended, or the engine's limits contradict each other.
+        InputError: A chunk starts before the one above it ended, the engine's limits contradict each other, or
+            it goes by priority: a stream is served in the order of arrival.
     """
-    limits, state, held = engine_limits(engine), idle_replicas(replicas, engine), _held(replicas, engine)
-    dealer = Dealer(held, np.ones(len(replicas)))
-    outlook, near = no_outlook(state, engine), nobody_near(len(replicas))
-    rng = np.random.default_rng(seed)
-    gap_counts, tallies = np.zeros(gaps.NUM_BINS, dtype=np.int64), _no_tallies(slo)
+    if engine.scheduling_policy is SchedulingPolicy.PRIORITY:
+        raise InputError(
+            "a stream is replayed in the order of arrival; scheduling_policy priority needs the whole trace"
+        )
+    running = RoutedReplicas(replicas, engine, router, seed=seed)
+    dealer = Dealer(_held(replicas, engine), np.ones(len(replicas)))
+    gap_counts, tallies = no_gaps(), _no_tallies(slo)
     requests, arrived, first_s, now_s = _NO_REQUESTS, 0, np.inf, 0.0
     for chunk in chunks:
         if chunk.num_requests == 0:
@@ -152,23 +152,17 @@ def replay_stream(
             )
         arrived, now_s = arrived + chunk.num_requests, float(chunk.arrival_s[-1])
         first_s = min(first_s, float(chunk.arrival_s[0]))
-        waiting = requests.arrival_s.shape[0]
+        under_way = requests.arrival_s.shape[0]
         requests = _joined(requests, kernel_requests(chunk))
+        requests.rank[under_way:] += arrived - chunk.num_requests
         dealt_to = np.zeros(requests.arrival_s.shape[0], dtype=np.int32)
-        if router is Router.ROUND_ROBIN or len(replicas) == 1:
-            dealt_to[waiting:] = dealer.deal(chunk)
-            routing.enqueue_dealt(waiting, dealt_to, requests, state)
-        elif router is Router.LEAST_OUTSTANDING:
-            routing.run_least_outstanding(
-                waiting, dealt_to, limits, requests, state, outlook, near, gap_counts
-            )
-        else:
-            pairs = drawn_pairs(rng, chunk.num_requests, len(replicas))
-            routing.run_power_of_two(waiting, pairs, dealt_to, limits, requests, state, gap_counts)
-        routing.run_until(now_s, limits, requests, state, gap_counts)
-        requests = _settled(dealt_to, requests, state, tallies)
-    routing.run_until(np.inf, limits, requests, state, gap_counts)
-    _settled(np.zeros(requests.arrival_s.shape[0], dtype=np.int32), requests, state, tallies)
+        if running.deals:
+            dealt_to[under_way:] = dealer.deal(chunk)
+        running.send(np.arange(under_way, dealt_to.shape[0]), dealt_to, requests, gap_counts)
+        running.run(now_s, requests, gap_counts)
+        requests = _settled(dealt_to, requests, running.state, tallies)
+    running.run(np.inf, requests, gap_counts)
+    _settled(np.zeros(requests.arrival_s.shape[0], dtype=np.int32), requests, running.state, tallies)
     totals = tallies.totals.tolist()
     return StreamSums(
         counts=tallies.counts,
@@ -180,10 +174,10 @@ def replay_stream(
         preemptions=totals[tally.PREEMPTIONS],
         input_tokens=totals[tally.INPUT_TOKENS],
         output_tokens=totals[tally.OUTPUT_TOKENS],
-        steps=int(state.counters[:, batching.STEP].sum()),
+        steps=int(running.state.counters[:, batching.STEP].sum()),
         first_s=float(first_s),
         last_s=float(tallies.last_s[0]),
-        busy_s=float(state.busy_s.sum()),
+        busy_s=float(running.state.busy_s.sum()),
         replicas=len(replicas),
         has_slo=slo is not None,
     )
@@ -216,6 +210,7 @@ def _joined(waiting: batching.Requests, new: batching.Requests) -> batching.Requ
         arrival_s=np.concatenate([requests.arrival_s for requests in both]),
         input_tokens=np.concatenate([requests.input_tokens for requests in both]),
         output_tokens=np.concatenate([requests.output_tokens for requests in both]),
+        rank=np.concatenate([requests.rank for requests in both]),
         next_queued=np.concatenate([requests.next_queued for requests in both]),
         first_token_s=np.concatenate([requests.first_token_s for requests in both]),
         finish_s=np.concatenate([requests.finish_s for requests in both]),

@@ -30,6 +30,7 @@ def part(trace: Trace, picked: NDArray[np.int64] | NDArray[np.bool_]) -> Trace:
         arrival_s=trace.arrival_s[picked],
         input_tokens=trace.input_tokens[picked],
         output_tokens=trace.output_tokens[picked],
+        priority=None if trace.priority is None else trace.priority[picked],
     )
 
 

@@ -2,10 +2,10 @@
 
 Three facts keep the state small. Every decoding sequence emits one token in every step, so when it
 will finish is known (as a step number) the moment it starts to decode. Requests are admitted and
-preempted in arrival order, so the last admitted is the running request with the greatest number,
-and the preempted ones are a stack. And the blocks that a set of sequences holds follow from their
-summed lengths and from how many have each length modulo the block size, so nothing is counted block
-by block. ``docs/explanation/replay.md`` proves what is skipped.
+preempted by rank (level of priority, then arrival), so whoever is preempted is the running request of
+the greatest rank, and the preempted ones are a stack. And the blocks that a set of sequences holds
+follow from their summed lengths and from how many have each length modulo the block size, so nothing
+is counted block by block. ``docs/explanation/replay.md`` proves what is skipped.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ STEP = 0  # steps run so far: the number of the next one
 DECODING = 1  # sequences in the heap
 CACHED = 2  # KV tokens that they hold
 HEAD = 3  # first queued request, -1 when there is none
-TAIL = 4  # last queued request
+WAITING = 4  # how many are queued
 PARTIAL = 5  # the request whose prompt is partly computed, -1 when there is none
 PARTIAL_CACHED = 6  # KV tokens that it holds
 PARTIAL_GENERATED = 7  # output tokens that it had before it was preempted
@@ -37,6 +37,7 @@ REQUEST, GENERATED, BLOCKS, FULL_BLOCKS, MARK = 0, 1, 2, 3, 4
 NUM_PREEMPTED_COLUMNS = 5
 
 ID_BITS = 32  # a heap key is (number of the last step) << 32 | request
+LEVEL_SHIFT = 48  # a rank is (level of priority) << 48 | place in the order of arrival
 
 
 class Limits(NamedTuple):
@@ -51,12 +52,15 @@ class Limits(NamedTuple):
 class Requests(NamedTuple):
     """What arrives, how it is queued, and what becomes of it; all (num_requests,).
 
-    ``next_queued`` chains each replica's queue, −1 at the end. The last three are results.
+    ``arrival_s`` is when a request was sent to its replica. Who has the least ``rank`` is admitted first
+    and preempted last; it is given anew to a request that is sent again. ``next_queued`` chains each
+    replica's queue by rank, −1 at the end. The last three are results.
     """
 
     arrival_s: NDArray[np.float64]
     input_tokens: NDArray[np.int32]
     output_tokens: NDArray[np.int32]
+    rank: NDArray[np.int64]
     next_queued: NDArray[np.int32]
     first_token_s: NDArray[np.float64]
     finish_s: NDArray[np.float64]
@@ -64,7 +68,7 @@ class Requests(NamedTuple):
 
 
 class Replicas(NamedTuple):
-    """Resumable state of R replicas, of M different step models.
+    """Resumable state of R replicas, of M different step models, that serve requests of L levels of priority.
 
     Attributes:
         dense_s: (M, max_num_batched_tokens + 1), seconds that depend on a step's tokens alone.
@@ -72,9 +76,11 @@ class Replicas(NamedTuple):
         pair_s: (M,), per (query, key) pair of a prefill.
         model: (R,), row of the above.
         usable_blocks: (R,)
+        takes: (R,), whether routers send it requests.
         clock_s: (R,), the last step boundary.
         busy_s: (R,), time spent in steps.
         counters: (R, NUM_COUNTERS)
+        tails: (R, L), last queued request of each level, −1 where there is none.
         decoding: (R, max_num_seqs), heap of (last step, request).
         residues: (R, block_size), decoding sequences by (cached tokens − next step) modulo block size.
         preempted: (R, max_num_seqs, NUM_PREEMPTED_COLUMNS), stack.
@@ -90,9 +96,11 @@ class Replicas(NamedTuple):
     pair_s: NDArray[np.float64]
     model: NDArray[np.int64]
     usable_blocks: NDArray[np.int64]
+    takes: NDArray[np.bool_]
     clock_s: NDArray[np.float64]
     busy_s: NDArray[np.float64]
     counters: NDArray[np.int64]
+    tails: NDArray[np.int64]
     decoding: NDArray[np.int64]
     residues: NDArray[np.int64]
     preempted: NDArray[np.int64]
@@ -161,30 +169,29 @@ def steps_until(wait_s: float, first_s: float, growth_s: float, most: int) -> in
 
 
 @jit
-def preempt_last(i: int, limits: Limits, requests: Requests, replicas: Replicas) -> None:
-    """Move replica ``i``'s last admitted request to the head of its queue; its blocks join the free queue.
+def preempt_one(i: int, limits: Limits, requests: Requests, replicas: Replicas) -> None:
+    """Take its blocks from replica ``i``'s running request of the greatest rank; they join the free queue.
 
     ``MARK`` is the free queue's history before these blocks: blocks freed less blocks reused. As
     the last preempted is the first resumed, nothing is ever reused from in front of them, so the
     blocks evicted since are (freed − reused − free now) − mark, the tail of the sequence first.
     """
-    counters, stack = replicas.counters[i], replicas.preempted[i]
+    counters, stack, rank = replicas.counters[i], replicas.preempted[i], requests.rank
+    heap, size, step = replicas.decoding[i], counters[DECODING], counters[STEP]
     shift = limits.block_shift
     height = counters[PREEMPTED]
-    if counters[PARTIAL] >= 0:
-        victim = counters[PARTIAL]
+    at, victim = np.int64(-1), counters[PARTIAL]
+    for place in range(size):
+        request = heap[place] & ((1 << ID_BITS) - 1)
+        if victim < 0 or rank[request] > rank[victim]:
+            at, victim = place, request
+    if at < 0:
         generated = counters[PARTIAL_GENERATED]
         cached = counters[PARTIAL_CACHED]
         replicas.last_token_s[i, height] = replicas.last_token_s[i, -1]
         counters[PARTIAL] = -1
         counters[PARTIAL_CACHED] = 0
     else:
-        heap, size, step = replicas.decoding[i], counters[DECODING], counters[STEP]
-        at, victim = 0, np.int64(-1)
-        for place in range(size):
-            request = heap[place] & ((1 << ID_BITS) - 1)
-            if request > victim:
-                at, victim = place, request
         generated = requests.output_tokens[victim] - (last_step(heap[at]) - step + 1)
         cached = requests.input_tokens[victim] + generated - 1
         remove(heap, size, at)
@@ -200,6 +207,24 @@ def preempt_last(i: int, limits: Limits, requests: Requests, replicas: Replicas)
     counters[FREED] += stack[height, BLOCKS]
     counters[PREEMPTED] = height + 1
     requests.preemptions[victim] += 1
+
+
+@jit
+def make_room(i: int, blocks: int, limits: Limits, requests: Requests, replicas: Replicas) -> None:
+    """Preempt until all decodes of the next step find their blocks, and the partly computed prompt ``blocks`` more.
+
+    That prompt may be preempted itself; then it wants none.
+    """
+    counters, shift = replicas.counters[i], limits.block_shift
+    mask = (1 << shift) - 1
+    while True:
+        held = (counters[PARTIAL_CACHED] + mask) >> shift
+        held += blocks_after_decodes(counters[CACHED], counters[STEP], replicas.residues[i], shift)
+        if counters[PARTIAL] >= 0:
+            held += blocks
+        if held <= replicas.usable_blocks[i]:
+            return
+        preempt_one(i, limits, requests, replicas)
 
 
 @jit
@@ -227,7 +252,7 @@ def advance(
     mask = (1 << shift) - 1
     arrival_s, input_tokens, output_tokens = requests.arrival_s, requests.input_tokens, requests.output_tokens
     counters, heap, residues = replicas.counters[i], replicas.decoding[i], replicas.residues[i]
-    stack, last_token_s = replicas.preempted[i], replicas.last_token_s[i]
+    stack, last_token_s, tails = replicas.preempted[i], replicas.last_token_s[i], replicas.tails[i]
     emerging, emerging_s = replicas.emerging, replicas.emerging_s
     dense_s = replicas.dense_s[replicas.model[i]]
     context_s, pair_s = replicas.context_s[replicas.model[i]], replicas.pair_s[replicas.model[i]]
@@ -236,6 +261,7 @@ def advance(
     clock_s, busy_s = replicas.clock_s[i], replicas.busy_s[i]
     step, decoding, cached = counters[STEP], counters[DECODING], counters[CACHED]
     head, freed, work = counters[HEAD], counters[FREED], counters[WORK]
+    waiting, has_levels = counters[WAITING], tails.shape[0] > 1
     partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
     partial_generated = counters[PARTIAL_GENERATED]
     while True:
@@ -246,7 +272,7 @@ def advance(
         if clock_s >= until_s:
             break
 
-        # 1. Decoding sequences take their blocks; while these do not suffice, the last admitted goes.
+        # 1. Decoding sequences take their blocks; while these do not suffice, the one of the greatest rank goes.
         # A lower bound on the free blocks is enough until memory is tight.
         preempted, exact = False, False
         granted = (partial_cached + mask) >> shift  # blocks of sequences that are not decoding
@@ -260,12 +286,11 @@ def advance(
                 counters[FREED], replicas.clock_s[i] = freed, clock_s
                 counters[PARTIAL], counters[PARTIAL_CACHED] = partial, partial_cached
                 counters[PARTIAL_GENERATED] = partial_generated
-                while free < 0:
-                    preempt_last(i, limits, requests, replicas)
-                    granted = (counters[PARTIAL_CACHED] + mask) >> shift
-                    free = usable - granted - blocks_after_decodes(counters[CACHED], step, residues, shift)
+                make_room(i, 0, limits, requests, replicas)
                 decoding, cached, freed = counters[DECODING], counters[CACHED], counters[FREED]
                 partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
+                granted = (partial_cached + mask) >> shift
+                free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
         running = decoding
         budget = limits.max_num_batched_tokens - decoding
         pairs = 0.0
@@ -281,11 +306,18 @@ def advance(
                 free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
             if grown - granted > free:
                 preempted = True
-                counters[FREED], counters[PARTIAL] = freed, partial
-                counters[PARTIAL_CACHED], counters[PARTIAL_GENERATED] = partial_cached, partial_generated
-                preempt_last(i, limits, requests, replicas)
-                freed, partial, partial_cached = counters[FREED], -1, 0
-            else:
+                counters[STEP], counters[DECODING], counters[CACHED] = step, decoding, cached
+                counters[FREED], replicas.clock_s[i] = freed, clock_s
+                counters[PARTIAL], counters[PARTIAL_CACHED] = partial, partial_cached
+                counters[PARTIAL_GENERATED] = partial_generated
+                make_room(i, grown - granted, limits, requests, replicas)
+                decoding, cached, freed = counters[DECODING], counters[CACHED], counters[FREED]
+                partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
+                granted = (partial_cached + mask) >> shift
+                free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
+                running = decoding
+                budget = limits.max_num_batched_tokens - decoding
+            if partial >= 0:
                 free -= grown - granted
                 granted = grown
                 running += 1
@@ -298,12 +330,16 @@ def advance(
                     num_emerging = 1
                     partial, partial_cached = -1, 0
 
-        # 3. Unless something was preempted, waiting requests are admitted in order, preempted ones first.
+        # 3. Unless something was preempted, waiting requests are admitted by rank: of each level the preempted first.
         blocked = False
         while not preempted and budget > 0 and running < max_num_seqs:
             height = counters[PREEMPTED]
             start, generated = 0, 0
-            if height > 0:
+            arrived = head >= 0 and arrival_s[head] <= clock_s
+            resumes = height > 0 and not (
+                has_levels and arrived and requests.rank[head] < requests.rank[stack[height - 1, REQUEST]]
+            )
+            if resumes:
                 if not exact:
                     exact = True
                     free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
@@ -311,7 +347,7 @@ def advance(
                 request, generated = top[REQUEST], top[GENERATED]
                 evicted = freed - counters[REUSED] - free - top[MARK]
                 start = max(min(top[BLOCKS] - max(evicted, 0), top[FULL_BLOCKS]), 0) << shift
-            elif head >= 0 and arrival_s[head] <= clock_s:
+            elif arrived:
                 request = head
             else:
                 break
@@ -330,12 +366,16 @@ def advance(
             budget -= chunk
             pairs += chunk * (start + 0.5 * (chunk + 1))
             token_s = 0.0
-            if height > 0:
+            if resumes:
                 counters[PREEMPTED] = height - 1
                 counters[REUSED] += start >> shift
                 token_s = last_token_s[height - 1]
             else:
                 head = requests.next_queued[head]
+                waiting -= 1
+                level = requests.rank[request] >> LEVEL_SHIFT if has_levels else 0
+                if tails[level] == request:
+                    tails[level] = -1
             if start + chunk == tokens:
                 emerging[num_emerging, 0], emerging[num_emerging, 1] = request, generated
                 emerging_s[num_emerging] = token_s
@@ -398,19 +438,77 @@ def advance(
 
     replicas.clock_s[i], replicas.busy_s[i] = clock_s, busy_s
     counters[STEP], counters[DECODING], counters[CACHED] = step, decoding, cached
-    counters[HEAD], counters[FREED], counters[WORK] = head, freed, work
+    counters[HEAD], counters[WAITING], counters[FREED], counters[WORK] = head, waiting, freed, work
     counters[PARTIAL], counters[PARTIAL_CACHED] = partial, partial_cached
     counters[PARTIAL_GENERATED] = partial_generated
 
 
 @jit
 def enqueue(i: int, request: int, requests: Requests, replicas: Replicas) -> None:
-    """Put ``request`` at the end of replica ``i``'s queue."""
-    counters = replicas.counters[i]
-    requests.next_queued[request] = -1
-    if counters[HEAD] < 0:
+    """Put ``request`` into replica ``i``'s queue: behind all of its level or a lesser one."""
+    counters, tails, next_queued = replicas.counters[i], replicas.tails[i], requests.next_queued
+    level = requests.rank[request] >> LEVEL_SHIFT if tails.shape[0] > 1 else 0
+    before = tails[level]
+    at = level
+    while before < 0 and at > 0:
+        at -= 1
+        before = tails[at]
+    if before < 0:
+        next_queued[request] = counters[HEAD]
         counters[HEAD] = request
     else:
-        requests.next_queued[counters[TAIL]] = request
-    counters[TAIL] = request
+        next_queued[request] = next_queued[before]
+        next_queued[before] = request
+    tails[level] = request
+    counters[WAITING] += 1
     counters[WORK] += requests.input_tokens[request] + requests.output_tokens[request] - 1
+
+
+@jit
+def num_unfinished(i: int, replicas: Replicas) -> int:
+    """Requests sent to replica ``i`` that are not done: queued, preempted and running."""
+    counters = replicas.counters[i]
+    running = counters[DECODING] + (1 if counters[PARTIAL] >= 0 else 0)
+    return int(counters[WAITING] + counters[PREEMPTED] + running)
+
+
+@jit
+def lose(
+    i: int, requests: Requests, replicas: Replicas, lost: NDArray[np.int64], last_token_s: NDArray[np.float64]
+) -> None:
+    """Empty replica ``i``: whatever it has not finished is lost with its cache.
+
+    Args:
+        i: Which replica.
+        requests: What was known of the lost ones is forgotten, but for their preemptions.
+        replicas: Replica ``i`` is idle afterwards.
+        lost: (num_unfinished,) written in place, in no order.
+        last_token_s: (num_unfinished,) written in place: when each emitted its last token; NaN where it never had.
+    """
+    counters, stack = replicas.counters[i], replicas.preempted[i]
+    count = 0
+    request = counters[HEAD]
+    while request >= 0:
+        lost[count], last_token_s[count] = request, np.nan
+        count += 1
+        request = requests.next_queued[request]
+    for place in range(counters[DECODING]):
+        lost[count] = replicas.decoding[i, place] & ((1 << ID_BITS) - 1)
+        last_token_s[count] = replicas.clock_s[i]
+        count += 1
+    for height in range(counters[PREEMPTED]):
+        lost[count] = stack[height, REQUEST]
+        last_token_s[count] = replicas.last_token_s[i, height] if stack[height, GENERATED] > 0 else np.nan
+        count += 1
+    if counters[PARTIAL] >= 0:
+        lost[count] = counters[PARTIAL]
+        last_token_s[count] = replicas.last_token_s[i, -1] if counters[PARTIAL_GENERATED] > 0 else np.nan
+        count += 1
+    for k in range(count):
+        requests.next_queued[lost[k]] = -1
+    steps = counters[STEP]
+    counters[:] = 0
+    counters[STEP] = steps
+    counters[HEAD] = counters[PARTIAL] = -1
+    replicas.tails[i, :] = -1
+    replicas.residues[i, :] = 0

@@ -1,4 +1,9 @@
-"""Which replica serves a request. A replica whose KV cache could never hold a request is not asked."""
+"""Which replica serves a request.
+
+A replica whose KV cache could never hold a request is not asked, nor one that takes none at the time. The
+routers that look at replicas take ``sent``, the numbers of requests in the order in which they are sent,
+none before an earlier call's, and write where each goes to ``dealt_to``: a replica, or why to none.
+"""
 
 from typing import NamedTuple
 
@@ -14,6 +19,7 @@ from seedcorn.replay.kernels.batching import (
     PARTIAL_CACHED,
     PREEMPTED,
     STEP,
+    WAITING,
     WORK,
     Limits,
     Replicas,
@@ -31,6 +37,23 @@ from seedcorn.replay.kernels.batching import (
 def peak_tokens(request: int, requests: Requests) -> int:
     """KV tokens that ``request`` holds in its last step; its last token is never cached."""
     return int(requests.input_tokens[request] + requests.output_tokens[request] - 1)
+
+
+TOO_LONG, FULL, NONE_UP, SPILLED = -1, -2, -3, -4  # why a request goes to no replica
+
+
+class Door(NamedTuple):
+    """Which requests a replica's queue takes.
+
+    Attributes:
+        max_waiting: A replica with so many waiting requests, preempted ones included, takes no more.
+        spill_waiting: One with so many sends them on
+        spill_tokens: if they hold no more tokens than this at their end.
+    """
+
+    max_waiting: int
+    spill_waiting: int
+    spill_tokens: int
 
 
 @jit
@@ -69,11 +92,14 @@ def deal(
 
 
 @jit
-def enqueue_dealt(first: int, dealt_to: NDArray[np.int32], requests: Requests, replicas: Replicas) -> None:
-    """Put every request from ``first`` on at the end of its replica's queue; those dealt to none (−1) are left out."""
-    for r in range(first, dealt_to.shape[0]):
-        if dealt_to[r] >= 0:
-            enqueue(int(dealt_to[r]), r, requests, replicas)
+def enqueue_dealt(
+    sent: NDArray[np.int64], dealt_to: NDArray[np.int32], requests: Requests, replicas: Replicas
+) -> None:
+    """Queue each of ``sent`` at its replica before any is run; those dealt to none (below 0) are left out."""
+    for k in range(sent.shape[0]):
+        i = int(dealt_to[sent[k]])
+        if i >= 0:
+            enqueue(i, sent[k], requests, replicas)
 
 
 @jit
@@ -86,11 +112,61 @@ def run_until(
 
 
 @jit
+def queue(i: int, request: int, door: Door, requests: Requests, replicas: Replicas) -> int:
+    """Queue ``request`` at replica ``i`` if the door is open; ``i``, or why not."""
+    waiting = replicas.counters[i, WAITING] + replicas.counters[i, PREEMPTED]
+    if waiting >= door.spill_waiting and peak_tokens(request, requests) <= door.spill_tokens:
+        return SPILLED
+    if waiting >= door.max_waiting:
+        return FULL
+    enqueue(i, request, requests, replicas)
+    return i
+
+
+@jit
+def refusal(tokens: int, limits: Limits, replicas: Replicas) -> int:
+    """Why no replica is asked to hold ``tokens``."""
+    for i in range(replicas.clock_s.shape[0]):
+        if tokens <= replicas.usable_blocks[i] << limits.block_shift:
+            return NONE_UP
+    return TOO_LONG
+
+
+@jit
+def run_dealt(
+    sent: NDArray[np.int64],
+    dealt_to: NDArray[np.int32],
+    door: Door,
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    gap_counts: NDArray[np.int64],
+) -> None:
+    """Send each request to the replica it was dealt to, if that one's queue takes it.
+
+    Args:
+        sent: (k,) whom to send, in order.
+        dealt_to: (num_requests,) replicas that can hold them, or below 0; changed where the door is shut.
+        door: Of every replica.
+        limits: The scheduler's.
+        requests: Results are written in place.
+        replicas: Not run further than the doors need.
+        gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
+    """
+    for k in range(sent.shape[0]):
+        r = sent[k]
+        i = int(dealt_to[r])
+        if i >= 0:
+            advance(i, requests.arrival_s[r], limits, requests, replicas, gap_counts)
+            dealt_to[r] = queue(i, r, door, requests, replicas)
+
+
+@jit
 def next_able(i: int, tokens: int, limits: Limits, replicas: Replicas) -> int:
-    """The first replica from ``i`` on, in a circle, that can hold ``tokens``; −1: none can."""
+    """The first replica from ``i`` on, in a circle, that takes a request of ``tokens``; −1: none does."""
     num_replicas = replicas.clock_s.shape[0]
     for _ in range(num_replicas):
-        if tokens <= replicas.usable_blocks[i] << limits.block_shift:
+        if replicas.takes[i] and tokens <= replicas.usable_blocks[i] << limits.block_shift:
             return i
         i = (i + 1) % num_replicas
     return -1
@@ -105,9 +181,10 @@ def outstanding(i: int, replicas: Replicas) -> int:
 
 @jit
 def run_power_of_two(
-    first: int,
+    sent: NDArray[np.int64],
     pairs: NDArray[np.int64],
     dealt_to: NDArray[np.int32],
+    door: Door,
     limits: Limits,
     requests: Requests,
     replicas: Replicas,
@@ -115,32 +192,33 @@ def run_power_of_two(
 ) -> None:
     """Send each request, as it arrives, to the one of its pair of replicas with fewer outstanding tokens.
 
-    A replica that could never hold the request stands for the next one that can. Ties go to the first
+    A replica that does not take the request stands for the next one that does. Ties go to the first
     replica in order.
 
     Args:
-        first: Requests before it have been sent already.
-        pairs: (num_requests − first, 2)
-        dealt_to: (num_requests,) written in place; −1 where no replica can hold the request.
+        sent: (k,) whom to send, in order.
+        pairs: (k, 2)
+        dealt_to: (num_requests,) written in place.
+        door: Of every replica.
         limits: The scheduler's.
         requests: Results are written in place.
         replicas: Not run further than the routing needs.
         gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
     """
-    for r in range(first, dealt_to.shape[0]):
+    for k in range(sent.shape[0]):
+        r = sent[k]
         now_s, tokens = requests.arrival_s[r], peak_tokens(r, requests)
-        best = next_able(int(pairs[r - first, 0]), tokens, limits, replicas)
-        dealt_to[r] = best
+        best = next_able(int(pairs[k, 0]), tokens, limits, replicas)
         if best < 0:
+            dealt_to[r] = refusal(tokens, limits, replicas)
             continue
-        other = next_able(int(pairs[r - first, 1]), tokens, limits, replicas)
+        other = next_able(int(pairs[k, 1]), tokens, limits, replicas)
         for i in (best, other):
             advance(i, now_s, limits, requests, replicas, gap_counts)
         ahead = outstanding(best, replicas) - outstanding(other, replicas)
         if ahead > 0 or (ahead == 0 and other < best):
             best = other
-        dealt_to[r] = best
-        enqueue(best, r, requests, replicas)
+        dealt_to[r] = queue(best, r, door, requests, replicas)
 
 
 _NO_LIMIT = int(np.iinfo(np.int64).max)
@@ -231,6 +309,9 @@ def see_near(i: int, replicas: Replicas, outlook: Outlook) -> None:
     compute no more than one step's, and t times the peak. A token more allows for rounding.
     """
     mark = outlook.mark[0]
+    if not replicas.takes[i]:
+        outlook.near_s[i] = np.inf
+        return
     if outlook.outstanding[i] <= mark:
         outlook.near_s[i] = -np.inf
         return
@@ -315,8 +396,9 @@ def gather(
 
 @jit
 def run_least_outstanding(
-    first: int,
+    sent: NDArray[np.int64],
     dealt_to: NDArray[np.int32],
+    door: Door,
     limits: Limits,
     requests: Requests,
     replicas: Replicas,
@@ -336,8 +418,9 @@ def run_least_outstanding(
     is set decides how many are near, and so how long this takes, not what comes out.
 
     Args:
-        first: Requests before it have been sent already.
-        dealt_to: (num_requests,) written in place; −1 where no replica can hold the request.
+        sent: (k,) whom to send, in order.
+        dealt_to: (num_requests,) written in place.
+        door: Of every replica.
         limits: The scheduler's.
         requests: Results are written in place.
         replicas: Not run further than the routing needs.
@@ -345,23 +428,25 @@ def run_least_outstanding(
         near: Scratch.
         gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
     """
-    num_requests, num_replicas = dealt_to.shape[0], replicas.clock_s.shape[0]
+    num_sent, num_replicas = sent.shape[0], replicas.clock_s.shape[0]
     ahead = max(
         int(np.sqrt(num_replicas)), 8
     )  # one pass over all replicas an arrival costs as much as one over the near
     capacity_tokens = 0
     for i in range(num_replicas):
         look(i, limits, requests, replicas, outlook)
-        capacity_tokens = max(capacity_tokens, replicas.usable_blocks[i] << limits.block_shift)
+        if replicas.takes[i]:
+            capacity_tokens = max(capacity_tokens, replicas.usable_blocks[i] << limits.block_shift)
     until_s, width, fewest, count = -np.inf, 1000.0, 0, 0
     set_mark(int(width), replicas, outlook)
-    for r in range(first, num_requests):
+    for n in range(num_sent):
+        r = sent[n]
         now_s, tokens = requests.arrival_s[r], peak_tokens(r, requests)
-        dealt_to[r] = -1
         if tokens > capacity_tokens:
+            dealt_to[r] = refusal(tokens, limits, replicas)
             continue
         if now_s > until_s:
-            until_s = requests.arrival_s[min(r + ahead, num_requests - 1)]
+            until_s = requests.arrival_s[sent[min(n + ahead, num_sent - 1)]]
             if count > 5 * ahead:
                 width *= 0.7
                 set_mark(fewest + int(width), replicas, outlook)
@@ -381,9 +466,8 @@ def run_least_outstanding(
                 width = max(1.2 * width, 1.0)
                 set_mark(min(fewest, _NO_LIMIT >> 1) + int(width), replicas, outlook)
                 count = gather(now_s, until_s, limits, requests, replicas, outlook, near, gap_counts)
-        dealt_to[r] = best
         advance(best, now_s, limits, requests, replicas, gap_counts)
-        enqueue(best, r, requests, replicas)
+        dealt_to[r] = queue(best, r, door, requests, replicas)
         look(best, limits, requests, replicas, outlook)
         outlook.next_s[best] = max(outlook.next_s[best], now_s)  # an idle one starts at once, but not before
         outlook.until_s[best] = max(outlook.until_s[best], now_s)

@@ -13,7 +13,6 @@ from seedcorn.replay.kernels.batching import (
     PARTIAL,
     PREEMPTED,
     REQUEST,
-    TAIL,
     Replicas,
     Requests,
 )
@@ -76,8 +75,8 @@ def settle(
 ) -> int:
     """Count what is done and move what is under way to the front, in order; how many that are.
 
-    The order of numbers is the order of arrival, and the scheduler knows requests by it alone, so a
-    replay goes on from the new numbers as it would have from the old.
+    The scheduler knows requests by rank alone, which they keep, so a replay goes on from the new numbers
+    as it would have from the old.
 
     Args:
         dealt_to: (num_requests,) −1 for the refused, which are dropped.
@@ -107,6 +106,7 @@ def settle(
             requests.next_queued[r],
             requests.preemptions[r],
         )
+        requests.rank[kept] = requests.rank[r]
         requests.finish_s[kept] = np.nan
         kept += 1
     for k in range(kept):
@@ -121,8 +121,12 @@ def settle(
 def renumber(i: int, replicas: Replicas, new_number: NDArray[np.int64]) -> None:
     """Call the requests of replica ``i`` by their new numbers."""
     counters, heap, stack = replicas.counters[i], replicas.decoding[i], replicas.preempted[i]
+    tails = replicas.tails[i]
     if counters[HEAD] >= 0:
-        counters[HEAD], counters[TAIL] = new_number[counters[HEAD]], new_number[counters[TAIL]]
+        counters[HEAD] = new_number[counters[HEAD]]
+    for level in range(tails.shape[0]):
+        if tails[level] >= 0:
+            tails[level] = new_number[tails[level]]
     if counters[PARTIAL] >= 0:
         counters[PARTIAL] = new_number[counters[PARTIAL]]
     for place in range(counters[DECODING]):
