@@ -23,8 +23,8 @@ def slowly(model, engine, concurrency, input_tokens, output_tokens):
     def send(clients):
         nonlocal sent
         for number, (prompt, answer) in lengths[sent : sent + clients]:
-            request = Running(number, replica.clock_s, prompt, answer)
-            replica.waiting.append(request)
+            request = Running(number, replica.clock_s, prompt, answer, sent=number)
+            replica.queue(request)
             everyone.append(request)
         sent += clients
 

@@ -146,6 +146,11 @@ def test_operations_that_do_nothing_change_nothing(service, router):
     assert replay_groups(groups, trace, router=router, operations=Operations()) == plain
 
 
+def to_first(num_requests):
+    """All requests are dealt to the first group."""
+    return np.zeros(num_requests, dtype=np.int32)
+
+
 def a_group(replicas=1, *, kv_tokens=20_000, policy=SchedulingPolicy.FCFS, **engine):
     return ReplicaGroup(
         step_model=a_step_model(kv_tokens=kv_tokens),
@@ -156,10 +161,10 @@ def a_group(replicas=1, *, kv_tokens=20_000, policy=SchedulingPolicy.FCFS, **eng
 
 def test_a_lost_replicas_requests_start_anew_on_the_other():
     trace = a_trace([0.0, 0.0], [100, 100], [200, 200])
-    alone = serve([a_group()], a_trace([0.0], [100], [200]), np.zeros(1), operations=Operations())
+    alone = serve([a_group()], a_trace([0.0], [100], [200]), to_first(1), operations=Operations())
     lost = Operations(spells=(Spell(group=0, replica=0, to_s=1.0, lost=True),))
 
-    times = serve([a_group(2)], trace, np.zeros(2), operations=lost)
+    times = serve([a_group(2)], trace, to_first(2), operations=lost)
 
     assert times.retried == 1
     assert times.replica.tolist() == [1, 1]
@@ -171,7 +176,7 @@ def test_a_draining_replica_finishes_what_it_has_and_gets_nothing_more():
     trace = a_trace([0.0, 1.0, 1.0], [100, 100, 100], [400, 5, 5])
     drains = Operations(spells=(Spell(group=0, replica=0, to_s=0.5),))
 
-    times = serve([a_group(2)], trace, np.zeros(3), operations=drains)
+    times = serve([a_group(2)], trace, to_first(3), operations=drains)
 
     assert times.replica.tolist() == [0, 1, 1]
     assert times.retried == 0
@@ -182,7 +187,7 @@ def test_requests_wait_for_a_replica_and_are_refused_if_none_returns():
     trace = a_trace([0.0, 1.0, 9.0], [10, 10, 10], [2, 2, 2])
     spells = interrupted((), 0, 0, [(0.5, 4.0), (8.0, np.inf)])
 
-    times = serve([a_group()], trace, np.zeros(3), operations=Operations(spells=spells))
+    times = serve([a_group()], trace, to_first(3), operations=Operations(spells=spells))
     found = outcome(times, trace)
 
     assert times.replica.tolist() == [0, 0, routing.NONE_UP]
@@ -194,7 +199,7 @@ def test_a_group_that_is_down_hands_its_traffic_to_the_next():
     trace = a_trace(np.arange(10.0), np.full(10, 10), np.full(10, 2))
     down = Operations(spells=(Spell(group=0, replica=0, from_s=np.inf),))
 
-    times = serve([a_group(), a_group()], trace, np.zeros(10), operations=down)
+    times = serve([a_group(), a_group()], trace, to_first(10), operations=down)
 
     assert times.replica.tolist() == [1] * 10
 
@@ -204,7 +209,7 @@ def test_a_full_queue_spills_first_and_then_refuses():
     groups = [a_group(max_num_seqs=1), a_group(max_num_seqs=1)]
     limited = Operations(max_waiting=3, spill_to=1, spill_waiting=2)
 
-    times = serve(groups, trace, np.zeros(10), operations=limited)
+    times = serve(groups, trace, to_first(10), operations=limited)
 
     # Nothing has run yet when all arrive, so all wait: two here, then three there, then no more anywhere.
     assert times.replica.tolist() == [0, 0, 1, 1, 1] + [routing.FULL] * 5
@@ -218,7 +223,7 @@ def test_the_urgent_are_admitted_first_and_preempted_last():
     )
     group = a_group(max_num_seqs=1, policy=SchedulingPolicy.PRIORITY)
 
-    times = serve([group], trace, np.zeros(6), operations=Operations())
+    times = serve([group], trace, to_first(6), operations=Operations())
 
     assert np.argsort(times.finish_s).tolist() == [0, 5, 2, 4, 1, 3]
 
@@ -299,4 +304,4 @@ def test_groups_of_one_service_have_one_scheduling_policy():
     groups = [a_group(), a_group(policy=SchedulingPolicy.PRIORITY)]
 
     with pytest.raises(InputError, match=r"fcfs, priority"):
-        serve(groups, a_trace([0.0], [1], [1]), np.zeros(1), operations=Operations())
+        serve(groups, a_trace([0.0], [1], [1]), to_first(1), operations=Operations())

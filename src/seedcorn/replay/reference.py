@@ -89,8 +89,8 @@ class Running:
     arrival_s: float
     input_tokens: int
     output_tokens: int
+    sent: int
     priority: int = 0
-    sent: int = 0
     computed: int = 0
     decodes: bool = False
     token_s: list[float] = field(default_factory=list)
@@ -283,12 +283,13 @@ def replay_slowly(
 
 def _arriving(trace: Trace, engine: EngineSettings) -> Iterator[Running]:
     """The requests of ``trace`` as they arrive."""
-    by_priority = engine.scheduling_policy is SchedulingPolicy.PRIORITY and trace.priority is not None
-    priorities = trace.priority if by_priority else np.zeros(trace.num_requests)
+    priorities = np.zeros(trace.num_requests, dtype=np.int32)
+    if engine.scheduling_policy is SchedulingPolicy.PRIORITY and trace.priority is not None:
+        priorities = trace.priority
     columns = (trace.arrival_s, trace.input_tokens, trace.output_tokens, priorities)
     for number, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         arrival_s, input_tokens, output_tokens, priority = row
-        yield Running(number, arrival_s, input_tokens, output_tokens, priority=priority, sent=number)
+        yield Running(number, arrival_s, input_tokens, output_tokens, sent=number, priority=priority)
 
 
 def _chosen(

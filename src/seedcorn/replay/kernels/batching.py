@@ -180,7 +180,7 @@ def preempt_one(i: int, limits: Limits, requests: Requests, replicas: Replicas) 
     heap, size, step = replicas.decoding[i], counters[DECODING], counters[STEP]
     shift = limits.block_shift
     height = counters[PREEMPTED]
-    at, victim = np.int64(-1), counters[PARTIAL]
+    at, victim = -1, counters[PARTIAL]
     for place in range(size):
         request = heap[place] & ((1 << ID_BITS) - 1)
         if victim < 0 or rank[request] > rank[victim]:
