@@ -25,7 +25,9 @@ _njit: Any = numba.njit  # whose annotations leave options out
 _log = logging.getLogger(__name__)
 _KERNELS = (
     "jit.py",
+    "planner/placement.py",
     "planner/responses.py",
+    "planner/runway.py",
     "replay/kernels/*.py",
 )  # where kernels are, from the package's root
 
