@@ -23,7 +23,12 @@ def a_fleet(seed: int, num_services: int, num_pools: int) -> tuple[Floats, Float
     fair = np.where(np.isfinite(least), least, 1.0) @ demand / num_pools
     stock = np.round(fair * rng.uniform(0.0, 2.5, num_pools))
     unmet = DEAR * np.where(np.isfinite(least), least, 1.0)
-    return np.column_stack([need * price, unmet]), np.column_stack([need, np.zeros(num_services)]), demand, stock
+    return (
+        np.column_stack([need * price, unmet]),
+        np.column_stack([need, np.zeros(num_services)]),
+        demand,
+        stock,
+    )
 
 
 def least_cost(cost: Floats, need: Floats, demand: Floats, stock: Floats) -> float:

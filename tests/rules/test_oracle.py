@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from seedcorn.catalog import find_chip
-from seedcorn.cli.rules import ruled_chip
 from seedcorn.rules import Buyer, judge, rulebook
+from seedcorn.study.admission import ruled_chip
 
 ORACLE = Path(__file__).with_name("oracle.csv")
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "rules" / "oracle.csv"

@@ -5,11 +5,11 @@ from datetime import date
 import pytest
 
 from seedcorn.catalog import chips, find_chip
-from seedcorn.cli.rules import ruled_chip
 from seedcorn.errors import InputError, UnknownName
 from seedcorn.rules import judge, rulebook
 from seedcorn.rules.chip import figures
 from seedcorn.rules.law import matches
+from seedcorn.study.admission import ruled_chip
 from tests.rules.builders import IN_CHINA
 
 RULES = rulebook()

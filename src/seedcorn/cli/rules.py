@@ -11,44 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from seedcorn.catalog import CatalogChip, Kind, chips, find_chip, number
+from seedcorn.catalog import chips, find_chip
 from seedcorn.cli.output import print_json, print_page
 from seedcorn.errors import InputError
 from seedcorn.report.tables import Page, plain_table
-from seedcorn.rules import Buyer, Citation, Judgement, RuledChip, Signal, judge, rulebook
+from seedcorn.rules import NOT_ADVICE, Buyer, Citation, Judgement, Signal, judge, rulebook
 
 SCHEMA_VERSION = 1
-NOT_ADVICE = "Decision support, not legal advice: ask counsel and read the cited texts before you act."
-
-
-def ruled_chip(entry: CatalogChip) -> RuledChip:
-    """The catalogue's facts of one integrated circuit; a card of two is divided.
-
-    A chip without a link but with a host interface of known bandwidth has no link.
-    """
-    facts = entry.facts
-    num_chips = number(facts["chips_per_card"]) if "chips_per_card" in facts else 1
-
-    def per_chip(field: str) -> float | None:
-        return number(facts[field]) / num_chips if field in facts else None
-
-    host, link = per_chip("host_bandwidth"), per_chip("link_bandwidth")
-    area, marketed = facts.get("die_area"), facts.get("marketed_for_datacenter")
-    designer = facts.get("vendor_country")
-    estimated = (field for field, fact in facts.items() if fact.kind == Kind.ESTIMATED)
-    return RuledChip(
-        name=entry.chip.name,
-        vendor=entry.chip.vendor,
-        designer=None if designer is None else str(designer.value),
-        op_per_s={field: rate for field in rulebook().bit_lengths if (rate := per_chip(field)) is not None},
-        die_area_mm2=None if area is None else float(str(area.value).removesuffix(" mm2")) / num_chips,
-        link_bytes_per_s=0.0 if link is None and "link" not in facts and host is not None else link,
-        host_bytes_per_s=host,
-        dram_bytes_per_s=per_chip("total_dram_bandwidth"),
-        at_least_dram_bytes_per_s=per_chip("memory_bandwidth") or 0.0,
-        marketed_for_datacenter=None if marketed is None else bool(marketed.value),
-        estimated=frozenset("die_area_mm2" if field == "die_area" else field for field in estimated),
-    )
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -98,6 +67,8 @@ def check(
 
     Exits 0 with any answer, unknown included: read the outcome.
     """
+    from seedcorn.study.admission import ruled_chip
+
     buyer = _buyer(to, hq, end_use)
     day = date.today() if on is None else _date(on, "--on")
     judgement = judge(ruled_chip(find_chip(chip)), rulebook(), buyer, on=day, with_unenforced=with_unenforced)
@@ -122,6 +93,8 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """List the chips of the catalogue whose class or outcome differs between two dates."""
+    from seedcorn.study.admission import ruled_chip
+
     buyer = _buyer(to, hq, end_use)
     days = (_date(on, "--on"), _date(and_, "--and"))
     changed = []

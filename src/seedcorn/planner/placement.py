@@ -89,9 +89,7 @@ def start(basis: Basis, cost: Floats) -> None:
 
 
 @jit
-def place(
-    cost: Floats, need: Floats, demand: Floats, stock: Floats, basis: Basis, load: Floats
-) -> bool:
+def place(cost: Floats, need: Floats, demand: Floats, stock: Floats, basis: Basis, load: Floats) -> bool:
     """Place ``demand`` at least cost, from ``basis`` on; whether it ended as it should.
 
     Args:
@@ -204,7 +202,7 @@ def _leaving(need: Floats, basis: Basis) -> int:
 def _weight(need: Floats, service: int, pool: int) -> float:
     """Chips by which to judge a load there; in *unmet*, those of the service's leanest pool."""
     if pool < need.shape[1] - 1:
-        return need[service, pool]
+        return float(need[service, pool])
     least = np.inf
     for p in range(need.shape[1] - 1):
         least = min(least, need[service, p])

@@ -88,8 +88,8 @@ class Course(NamedTuple):
         short: (M, P) chips that whole replicas would take beyond the stock.
         started_s, finished_s: (G,) seconds from the start; ``inf``: not within the months.
         done: (G,) FLOP done when it is due.
-        gang_pool: (M,) pool on which the month's first generation trains; −1: none does; P: on all.
-        gang: (M,) which generation that is.
+        month: (G,) in which training begins; −1: never.
+        pool: (G,) where it begins; P: on all.
     """
 
     unmet: Floats
@@ -98,8 +98,8 @@ class Course(NamedTuple):
     started_s: Floats
     finished_s: Floats
     done: Floats
-    gang_pool: Ints
-    gang: Ints
+    month: Ints
+    pool: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,7 +113,8 @@ class Outlook:
         """Generations trained: those in a row that are done in time, and the part of the next that is."""
         total = 0.0
         for g in range(len(self.training.flop)):
-            if course.finished_s[g] <= self.training.by_s[g]:
+            finished_s = course.finished_s[g]
+            if finished_s < np.inf and finished_s <= self.training.by_s[g]:
                 total += 1.0
             else:
                 return total + float(min(course.done[g] / self.training.flop[g], 1.0))
@@ -131,8 +132,8 @@ def look_ahead(outlook: Outlook, future: Future) -> Course:
         started_s=np.full(generations, np.inf),
         finished_s=np.full(generations, np.inf),
         done=np.full(generations, -1.0),
-        gang_pool=np.full(months, -1, dtype=np.int64),
-        gang=np.full(months, -1, dtype=np.int64),
+        month=np.full(generations, -1, dtype=np.int64),
+        pool=np.full(generations, -1, dtype=np.int64),
     )
     basis = a_basis(services, pools)
     cost, need, load = (np.zeros((services, pools + 1)) for _ in range(3))
@@ -242,7 +243,7 @@ def _count(serving: Serving, future: Future, load: Floats, used: Floats) -> None
 @jit
 def _train(training: Training, future: Future, course: Course) -> None:
     """Fill ``started_s``, ``finished_s``, ``done`` and the gangs: one generation after another."""
-    num_generations, num_pools = training.sizes.shape
+    num_generations = training.sizes.shape[0]
     g, did = 0, 0.0
     for month in range(future.stock.shape[0]):
         now, end = future.month_s[month], future.month_s[month + 1]
@@ -251,10 +252,8 @@ def _train(training: Training, future: Future, course: Course) -> None:
             if begin >= end:
                 break
             rate, pool = _gang(training, future, course, month, g)
-            if course.gang[month] < 0 and pool >= 0:
-                course.gang[month], course.gang_pool[month] = g, pool
-            if rate > 0 and course.started_s[g] == np.inf:
-                course.started_s[g] = begin
+            if rate > 0 and course.month[g] < 0:
+                course.started_s[g], course.month[g], course.pool[g] = begin, month, pool
             finish = begin + (training.flop[g] - did) / rate if rate > 0 else np.inf
             until = min(finish, end)
             due = training.by_s[g]
@@ -273,9 +272,7 @@ def _train(training: Training, future: Future, course: Course) -> None:
 
 
 @jit
-def _gang(
-    training: Training, future: Future, course: Course, month: int, g: int
-) -> tuple[float, int]:
+def _gang(training: Training, future: Future, course: Course, month: int, g: int) -> tuple[float, int]:
     """FLOP/s of the generation's best gang on the chips that are left, and its pool (P: all; −1: none)."""
     num_pools = training.sizes.shape[1]
     total, best, where = 0.0, 0.0, -1
@@ -300,5 +297,5 @@ def _speed(training: Training, g: int, p: int, chips: float) -> float:
         if chips < training.chips[g, p, i]:
             low, high = training.chips[g, p, i - 1], training.chips[g, p, i]
             below, above = training.speed[g, p, i - 1], training.speed[g, p, i]
-            return below + (above - below) * (chips - low) / (high - low)
-    return training.speed[g, p, count - 1]
+            return float(below + (above - below) * (chips - low) / (high - low))
+    return float(training.speed[g, p, count - 1])

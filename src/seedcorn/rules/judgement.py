@@ -5,6 +5,9 @@ from datetime import date
 
 from seedcorn.rules.law import Citation, Outcome, Signal
 
+NOT_ADVICE = "Decision support, not legal advice: ask counsel and read the cited texts before you act."
+"""Said with every answer."""
+
 NOT_CONTROLLED = "none"
 """Item of a chip that no paragraph of the control list describes."""
 

@@ -72,7 +72,7 @@ def resolve(located: Located[ScenarioDocument], measurements: Sequence[Measureme
 
 
 @contextmanager
-def _placed(where: str) -> Iterator[None]:
+def placed(where: str) -> Iterator[None]:
     """Give an error that leaves this block its place in the document."""
     try:
         yield
@@ -82,7 +82,7 @@ def _placed(where: str) -> Iterator[None]:
 
 def _pool(located: Located[ScenarioDocument], i: int, pool: PoolDocument) -> Pool:
     assert pool.chip is not None and pool.chips is not None  # of the document, or of the ledger
-    with _placed(located.where("fleet", "pools", i, "chip")):
+    with placed(located.where("fleet", "pools", i, "chip")):
         chip = find_chip(located.reference(pool.chip)).chip
     return Pool(
         name=PoolName(pool.name),
@@ -98,15 +98,15 @@ def _pool(located: Located[ScenarioDocument], i: int, pool: PoolDocument) -> Poo
 def _service(
     located: Located[ScenarioDocument], i: int, service: ServiceDocument, traces: dict[str, Trace]
 ) -> Service:
-    with _placed(located.where("services", i, "model")):
+    with placed(located.where("services", i, "model")):
         model = find_model(located.reference(service.model)).model
         dtypes = service.dtypes or (published_dtype(model),)
-    with _placed(located.where("services", i, "traffic", "trace")):
+    with placed(located.where("services", i, "traffic", "trace")):
         name = located.reference(service.traffic.trace)
         trace = traces.setdefault(name, read_trace(name))
     day = None
     if service.traffic.day is not None:
-        with _placed(located.where("services", i, "traffic", "day")):
+        with placed(located.where("services", i, "traffic", "day")):
             day = read_day(located.reference(service.traffic.day))
     return Service(
         name=service.name,
@@ -146,7 +146,7 @@ def _job(located: Located[ScenarioDocument], i: int, job: TrainingDocument) -> T
     model = None
     params, active = job.params, job.active_params
     if job.model is not None:
-        with _placed(located.where("training", i, "model")):
+        with placed(located.where("training", i, "model")):
             model = find_model(located.reference(job.model)).model
             params, active = float(total_params(model)), float(active_params(model))
     assert params is not None  # the document has one of model and params
