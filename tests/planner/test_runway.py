@@ -50,7 +50,7 @@ def a_training(
 def a_future(stock: list[list[float]], demand: list[list[float]], generations: int = 0) -> Future:
     months, pools, services = len(stock), len(stock[0]), len(demand[0])
     return Future(
-        month_s=np.arange(months + 1) * MONTH_S,
+        month_s=np.arange(months + 1, dtype=np.float64) * MONTH_S,
         stock=np.array(stock, dtype=np.float64),
         demand=np.array(demand, dtype=np.float64).reshape(months, services),
         opens=np.zeros((services, pools), dtype=np.int64),
@@ -263,8 +263,8 @@ def test_growth_alone_gives_the_quantiles_that_growth_has():
     draws = generations_drawn(ONE_POOL, some_odds(growth=THREE), draws=2000, seed=1)[:, 0]
 
     def trained(growth: float) -> float:
-        load = [100 * growth ** ((month + 0.5) / 12) for month in range(12)]
-        return sum(1000 - math.ceil(x - 1e-9) for x in load) / 12 / 1000
+        load = [100 * math.pow(growth, (month + 0.5) / 12) for month in range(12)]
+        return float(sum(1000 - math.ceil(x - 1e-9) for x in load)) / 12 / 1000
 
     expected = [trained(growth) for growth in (2.4, 1.6, 1.2)]
     spread = expected[2] - expected[0]
