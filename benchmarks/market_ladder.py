@@ -207,7 +207,7 @@ def monolithic(market: Market, *, gap: float, time_limit_s: float) -> Solution:
     if market.objective is Objective.MAX_MIN:
         return _fair_program(market, time_limit_s=time_limit_s)
     day = day_of(market)
-    problem = problem_of(day.plain, day.constant)
+    problem = problem_of(day.plain, day.constant, day.ties)
     build = Build()
     pools = build.add_rows(np.full(len(problem.stock), -np.inf), problem.stock)
     options = build.add_cols(-problem.option_value, np.ones(len(problem.option_value)), integer=True)
@@ -215,9 +215,8 @@ def monolithic(market: Market, *, gap: float, time_limit_s: float) -> Solution:
     build.put(jobs[problem.job_of_option], options, np.ones(len(options)))
     build.put_table(pools, options, problem.option_chips)
     for s in range(problem.num_services):
-        offers = problem.offers(s)
-        counts = build.add_service(problem.offer_cost[offers], problem.loads(s), problem.max_replicas[offers])
-        build.put_table(pools, counts, problem.offer_chips[offers])
+        counts, _ = build.add_service(problem, s, problem.offer_cost)
+        build.put_table(pools, counts, problem.offer_chips[problem.offers(s)])
     return solve_program(build.program(-problem.constant), gap=gap, time_limit_s=time_limit_s, seed=0)
 
 

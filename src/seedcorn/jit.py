@@ -28,6 +28,7 @@ _KERNELS = (
     "planner/placement.py",
     "planner/responses.py",
     "planner/runway.py",
+    "planner/switching.py",
     "replay/kernels/*.py",
 )  # where kernels are, from the package's root
 

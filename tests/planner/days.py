@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import strategies as st
 
 from seedcorn.domain.market import MarketResale, ResaleKind
@@ -55,6 +56,81 @@ def _products(draw, pools):
         chips=draw(st.integers(1, 3)),
         value=draw(st.sampled_from([0.2, 0.8, 1.5])),
         kind=draw(st.sampled_from(ResaleKind)),
+    )
+
+
+@st.composite
+def tiny_switching_days(draw):
+    """One service over 2 to 4 slots whose replicas cost something to start, and perhaps a job and today's replicas."""
+    market = draw(tiny_markets(max_classes=2))
+    slots = draw(st.integers(2, 4))
+    costs = st.sampled_from([0.0, 0.3, 1.0, 3.0])
+    service = draw(_tidal(market.services[0], slots))
+    offers = tuple(
+        replace(
+            offer, switch_cost=draw(costs), **({} if draw(st.booleans()) else {"today": 0, "move_cost": 0.0})
+        )
+        for offer in service.offers
+    )
+    jobs = tuple(
+        replace(job, elastic=True, switch_cost=draw(costs)) if draw(st.booleans()) else job
+        for job in market.jobs
+    )
+    return replace(market, services=(replace(service, offers=offers),), jobs=jobs, slots=slots)
+
+
+def best_switching_day(market):
+    """As :func:`best_day`, for one service and at most one job: the best way round the day through every state."""
+    gangs = [job for job in market.jobs if not job.elastic]
+    best = None
+    for options in itertools.product(*(_choices(job) for job in gangs)):
+        uses, worth = _taken(gangs, options)
+        slots = [_states(market, slot, uses) for slot in range(market.slots)]
+        if not all(slots):
+            continue
+        total = np.zeros((1, 1))
+        for slot in range(market.slots):
+            here, before = slots[slot], slots[slot - 1]
+            step = np.array([[now[1] - _switch(market, was[0], now[0]) for now in here] for was in before])
+            total = step if slot == 0 else (total[:, :, None] + step[None]).max(axis=1)
+        found = worth + np.diag(total).max() / market.slots
+        best = found if best is None else max(best, found)
+    return best
+
+
+def _states(market, slot, uses):
+    """Every ((replicas, elastic option), what it is worth) that fits beside ``uses``."""
+    (service,) = market.services
+    breathing = [job for job in market.jobs if job.elastic]
+    found = []
+    for replicas in _served(market, service, slot):
+        for options in itertools.product(*(_choices(job) for job in breathing)):
+            taken, worth = _taken(breathing, options)
+            used = {pool.name: 0 for pool in market.pools}
+            for offer, count in zip(service.offers, replicas, strict=True):
+                worth -= offer.cost * count + offer.move_cost * max(count - offer.today, 0)
+                for pool, chips in offer.chips.items():
+                    used[pool] += chips * count
+            for use in (*uses, *taken):
+                for pool, chips in use.items():
+                    used[pool] += chips
+            if all(used[pool.name] <= pool.chips for pool in market.pools):
+                worth -= sum(pool.price * used[pool.name] for pool in market.pools)
+                found.append(((replicas, options), worth))
+    return found
+
+
+def _switch(market, was, now):
+    (service,) = market.services
+    paid = sum(
+        offer.switch_cost * max(after - before, 0)
+        for offer, before, after in zip(service.offers, was[0], now[0], strict=True)
+    )
+    jobs = [job for job in market.jobs if job.elastic]
+    return paid + sum(
+        job.switch_cost
+        for job, before, after in zip(jobs, was[1], now[1], strict=True)
+        if after is not None and after is not before
     )
 
 

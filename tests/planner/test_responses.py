@@ -39,7 +39,7 @@ def test_split_finds_what_highs_finds(seed):
     value, bound = split(price, load, most, 0.0, NODE_LIMIT, replicas)
 
     build = Build()
-    build.add_service(price, load, most)
+    build.add_part(price, load, most)
     best = solve_program(build.program(), gap=0.0, time_limit_s=20, seed=0).value
     assert value == pytest.approx(best, rel=1e-7)
     assert bound == pytest.approx(best, rel=1e-7)

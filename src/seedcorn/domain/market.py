@@ -1,8 +1,9 @@
 """The market: pools with chips, claimants with offers, and the allocation that clears it.
 
 Maximise Σ weight·progress + Σ value·chips sold − Σ price·chips used − Σ cost·replicas − Σ move cost·replicas
-started, so that every service's demand is carried, every required job runs and no pool uses more chips
-than it has. A day of several slots counts their mean: everything is per hour.
+beyond today's − Σ switch cost·replicas beyond those of the slot before, so that every service's demand is
+carried, every required job runs and no pool uses more chips than it has. A day of several slots counts
+their mean: everything is per hour.
 """
 
 import math
@@ -34,6 +35,8 @@ class MarketOffer:
         today: Replicas running now.
         move_cost: Paid per hour for each replica beyond those: a start's one-off cost, spread over the
             hours that the allocation is to stand.
+        switch_cost: Paid per hour of a slot for each replica beyond those of the slot before, the first
+            slot following the last: a start's one-off cost, spread over the hours of a slot.
         most: Replicas that there may be; ``None``: as many as are needed.
     """
 
@@ -43,6 +46,7 @@ class MarketOffer:
     cost: float = 0.0
     today: int = 0
     move_cost: float = 0.0
+    switch_cost: float = 0.0
     most: int | None = None
 
 
@@ -81,6 +85,8 @@ class MarketJob:
         elastic: May take another option in every slot; otherwise what it takes it keeps all day.
         work: Hours of progress 1.0 that finish it.
         deadline_hours: When it must be finished, if it runs; with ``work``, and not ``elastic``.
+        switch_cost: Of an elastic job: paid per hour of a slot in which it takes an option that it did not
+            have in the slot before: a checkpoint's and a restart's one-off cost, spread over the hours of a slot.
     """
 
     name: str
@@ -90,6 +96,7 @@ class MarketJob:
     elastic: bool = False
     work: float | None = None
     deadline_hours: float | None = None
+    switch_cost: float = 0.0
 
     def finishes_in_hours(self, option: JobOption) -> float:
         """Hours to the end of the job if ``option`` runs from now on; 0 where its work is not said."""

@@ -14,7 +14,7 @@ from seedcorn.domain.market import (
     Status,
 )
 from seedcorn.planner.highs import Program, solve_program
-from seedcorn.planner.integer import Point
+from seedcorn.planner.integer import Point, paid
 from seedcorn.planner.problem import DENSE_LIMIT, ROUNDING, Floats, Problem, classes
 from seedcorn.planner.responses import level_shares
 
@@ -55,7 +55,7 @@ def allocation_of(
 def _turnover(problem: Problem, point: Point) -> float:
     """What is paid and what is earned, added up: the scale of float rounding in their difference."""
     taken = point.option[point.option >= 0]
-    traded = point.replicas @ problem.offer_cost + np.abs(problem.option_value[taken]).sum()
+    traded = paid(problem, point.replicas) + np.abs(problem.option_value[taken]).sum()
     return float(traded + problem.constant)
 
 
@@ -106,7 +106,7 @@ def _awards(problem: Problem, point: Point) -> tuple[JobAward, ...]:
 def _deployments(problem: Problem, point: Point) -> tuple[MarketDeployment, ...]:
     deployments = []
     for s, service in enumerate(problem.market.services):
-        replicas = point.replicas[problem.offers(s)]
+        replicas = point.replicas[problem.part_offers(s)]
         share = shares(problem.loads(s), replicas)
         names = classes(service)
         for o, offer in enumerate(service.offers):

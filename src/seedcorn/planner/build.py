@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedcorn.planner.highs import Program
-from seedcorn.planner.problem import Floats, Ints
+from seedcorn.planner.problem import Floats, Ints, Problem
 
 
 class Build:
@@ -48,7 +48,30 @@ class Build:
         """A dense (len(cols), len(rows)) table of entries."""
         self.put(np.tile(rows, len(cols)), np.repeat(cols, len(rows)), table.ravel())
 
-    def add_service(self, price: Floats, load: Floats, most: Floats) -> Ints:
+    def add_service(self, problem: Problem, service: int, price: Floats) -> tuple[Ints, Ints]:
+        """The service's parts, and n − n of the cell before ≤ s per cell; the columns of n and of s.
+
+        Args:
+            price: (num_offers of the problem,) of one replica.
+        """
+        counts = [
+            self.add_part(price[rows], problem.loads(part), problem.max_replicas[rows])
+            for part in problem.parts(service)
+            for rows in (problem.part_offers(part),)
+        ]
+        replicas, cells = np.concatenate(counts), problem.cells(service)
+        first, num_cells = cells.start, cells.stop - cells.start
+        starts = self.add_cols(problem.start_cost[cells], np.full(num_cells, np.inf), integer=False)
+        if num_cells:
+            rose = self.add_rows(np.full(num_cells, -np.inf), np.zeros(num_cells))
+            cell, after = problem.cell[problem.offers(service)] - first, np.empty(num_cells, dtype=np.int64)
+            after[problem.cell_before[cells] - first] = np.arange(num_cells)
+            self.put(rose[cell], replicas, np.ones(len(replicas)))
+            self.put(rose[after[cell]], replicas, np.full(len(replicas), -1.0))
+            self.put(rose, starts, np.full(num_cells, -1.0))
+        return replicas, starts
+
+    def add_part(self, price: Floats, load: Floats, most: Floats) -> Ints:
         """Σ_o x_or = 1 per class and Σ_r w_or·x_or ≤ n_o per offer; the columns of n.
 
         Args:

@@ -9,6 +9,7 @@ from seedcorn.planner.build import Build
 from seedcorn.planner.highs import solve_program
 from seedcorn.planner.problem import Floats, Problem
 from seedcorn.planner.responses import NODE_LIMIT, best_responses
+from seedcorn.planner.switching import respond_over_days
 
 _SLACK_AT_SIZE = 5.0
 """Services too large for the compiled search may be this much further from their best: a proof costs them more."""
@@ -56,6 +57,8 @@ class Claims:
         answered: (num_services,) whether the search found any.
         service_bound: (num_services,) no deployment is cheaper at these prices.
         bound: No allocation costs less: Σ service_bound + Σ job bests − scarcity·stock − constant.
+        start_price: (num_cells,) what a replica started there was priced at, 0 … its cost, for that bound.
+        step: (num_services,) how far the next answer first moves those.
     """
 
     scarcity: Floats
@@ -63,22 +66,35 @@ class Claims:
     answered: NDArray[np.bool_]
     service_bound: Floats
     bound: float
+    start_price: Floats
+    step: Floats
 
 
-def respond(problem: Problem, branch: Branch, scarcity: Floats, *, known: Floats, tolerance: float) -> Claims:
+def respond(
+    problem: Problem,
+    branch: Branch,
+    scarcity: Floats,
+    *,
+    known: Floats,
+    start_price: Floats,
+    step: Floats,
+    tolerance: float,
+) -> Claims:
     """Everybody's best response when a chip of pool p costs ``scarcity[p]`` more than its own price.
 
     Args:
         known: (num_offers,) replicas that carry every service, or 0 where none are known.
+        start_price, step: First guesses of those in ``Claims``.
         tolerance: Relative distance from a service's best that will do.
     """
     price = problem.offer_cost + problem.offer_chips @ scarcity
-    replicas = known.copy()
-    value = np.empty(problem.num_services)
-    bound = np.empty(problem.num_services)
+    replicas, start_price, step = known.copy(), start_price.copy(), step.copy()
+    num_parts = len(problem.num_classes)
+    part_value, part_bound = np.full(num_parts, np.inf), np.full(num_parts, -np.inf)
     dense = problem.is_dense
+    alone = np.repeat(np.diff(problem.part_start) == 1, np.diff(problem.part_start))
     best_responses(
-        np.flatnonzero(dense),
+        np.flatnonzero(dense & alone),
         price,
         problem.offer_start,
         problem.load_start,
@@ -88,18 +104,47 @@ def respond(problem: Problem, branch: Branch, scarcity: Floats, *, known: Floats
         tolerance,
         NODE_LIMIT,
         replicas,
+        part_value,
+        part_bound,
+    )
+    value, bound = part_value[problem.part_start[:-1]], part_bound[problem.part_start[:-1]]
+    tied = np.flatnonzero(np.diff(problem.part_start) > 1)
+    is_dense = np.logical_and.reduceat(dense, problem.part_start[:-1]) if num_parts else dense
+    respond_over_days(
+        tied[is_dense[tied]],
+        price,
+        problem.part_start,
+        problem.offer_start,
+        problem.load_start,
+        problem.load,
+        problem.num_classes,
+        problem.max_replicas,
+        problem.cell_start,
+        problem.cell,
+        problem.start_cost,
+        tolerance,
+        NODE_LIMIT,
+        start_price,
+        step,
+        replicas,
         value,
         bound,
     )
-    lost = dense & np.isinf(value) & np.isfinite(bound)  # the node limit struck before an answer
-    for service in np.flatnonzero(~dense | lost):
+    lost = is_dense & np.isinf(value) & np.isfinite(bound)  # the node limit struck before an answer
+    for service in np.flatnonzero(~is_dense | lost):
         value[service], bound[service] = _respond_at_size(
             problem, int(service), price, _SLACK_AT_SIZE * tolerance, replicas
         )
     jobs = job_costs(problem, branch, scarcity)
     total = float(bound.sum() + jobs.sum() - scarcity @ problem.stock) - problem.constant
     return Claims(
-        scarcity=scarcity, replicas=replicas, answered=np.isfinite(value), service_bound=bound, bound=total
+        scarcity=scarcity,
+        replicas=replicas,
+        answered=np.isfinite(value),
+        service_bound=bound,
+        bound=total,
+        start_price=start_price,
+        step=step,
     )
 
 
@@ -109,12 +154,12 @@ def _respond_at_size(
     """One service's best response by HiGHS: (price, proven bound), and its ``replicas`` in place."""
     offers = problem.offers(service)
     build = Build()
-    counts = build.add_service(price[offers], problem.loads(service), problem.max_replicas[offers])
+    counts, _ = build.add_service(problem, service, price)
     solution = solve_program(build.program(), gap=tolerance, time_limit_s=np.inf, seed=0)
     if solution.x is None:
         return np.inf, solution.bound
     replicas[offers] = np.round(solution.x[counts])
-    return float(price[offers] @ replicas[offers]), solution.bound
+    return solution.value, solution.bound
 
 
 def job_costs(problem: Problem, branch: Branch, scarcity: Floats) -> Floats:
@@ -129,7 +174,13 @@ def job_costs(problem: Problem, branch: Branch, scarcity: Floats) -> Floats:
 def service_totals(problem: Problem, per_offer: Floats) -> Floats:
     """Sums over each service's offers: (num_services,) of (num_offers,), or (num_services, k) of (num_offers, k)."""
     totals = np.zeros((problem.num_services, *per_offer.shape[1:]))
-    some = np.diff(problem.offer_start) > 0
+    first = problem.offer_start[problem.part_start]
+    some = np.diff(first) > 0
     if some.any():
-        totals[some] = np.add.reduceat(per_offer, problem.offer_start[:-1][some], axis=0)
+        totals[some] = np.add.reduceat(per_offer, first[:-1][some], axis=0)
     return totals
+
+
+def service_costs(problem: Problem, replicas: Floats, price: Floats) -> Floats:
+    """(num_services,) what (num_offers,) replicas at ``price`` each, and their starts, cost each service."""
+    return service_totals(problem, replicas * price) + problem.start_costs(replicas)

@@ -5,10 +5,14 @@ job and a spot product are a claimant of their own in every slot; a gang and a r
 chips in every slot at once. Replicas that run today and replicas to be started are two offers. A product
 is a service whose load is the chips that might be sold: each is sold, or left unsold at the cost of its
 value. Values are divided by the slots, so that the day counts its mean.
+
+Where replicas cost something to start, the slots of a service are tied together and answer as one. An
+elastic job that pays for its starts is such a service: it takes one of its options in every slot, or
+waits at the cost of the most that it could earn.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -27,8 +31,9 @@ from seedcorn.domain.market import (
     ResaleAward,
     ResaleKind,
 )
+from seedcorn.planner.problem import Tie
 
-_SOLD, _UNSOLD = "sold", "unsold"
+_SOLD, _UNSOLD, _WAITS = "sold", "unsold", "waits"
 
 
 class _At(NamedTuple):
@@ -46,15 +51,19 @@ class Day:
         market: As it was given.
         plain: The same without slots. What it calls a claimant or a pool is nobody's name.
         constant: An allocation of ``market`` is worth this much more than the same one of ``plain``.
-        pools, services, products: What each name in ``plain`` stands for. Pools of moves have −1.
+        ties: Services of ``plain`` that are one service in every slot.
+        pools, services, products, payers: What each name in ``plain`` stands for; payers are jobs that are
+            services. Pools of moves have −1.
     """
 
     market: Market
     plain: Market
     constant: float
+    ties: tuple[Tie, ...]
     pools: Mapping[str, _At]
     services: Mapping[str, _At]
     products: Mapping[str, _At]
+    payers: Mapping[str, _At]
 
     def allocation(self, answer: Allocation) -> Allocation:
         """What ``answer``, an allocation of ``plain``, is in the words of ``market``."""
@@ -64,7 +73,7 @@ class Day:
         return replace(
             answer,
             deployments=self._deployments(tuple(deployments)),
-            jobs=self._awards({award.job: award for award in answer.jobs}),
+            jobs=self._awards(self._options(answer)),
             pools=tuple(self._use(use) for use in answer.pools if self.pools[use.pool].which >= 0),
             resale=self._sales(answer),
         )
@@ -104,16 +113,29 @@ class Day:
             started=max(replicas - taken.today, 0) if counts_moves else None,
         )
 
-    def _awards(self, awards: Mapping[str, JobAward]) -> tuple[JobAward, ...]:
+    def _options(self, answer: Allocation) -> dict[tuple[int, int | None], int]:
+        """(job, slot) → the option that it runs there, by its place among those in time."""
+        taken: dict[tuple[int, int | None], int] = {}
+        awards = {award.job: award.option for award in answer.jobs}
+        for j, job in enumerate(self.market.jobs):
+            for slot in _slots_of(self.market, job):
+                option = awards.get(_job_name(j, slot))
+                if option is not None:
+                    taken[j, slot] = option
+        for deployment in answer.deployments:
+            if deployment.service in self.payers and deployment.offer != _WAITS:
+                taken[self.payers[deployment.service]] = int(deployment.offer)
+        return taken
+
+    def _awards(self, options: Mapping[tuple[int, int | None], int]) -> tuple[JobAward, ...]:
         """Every job, slot by slot where it is elastic; one that had nothing to choose from has nothing."""
         found = []
         for j, job in enumerate(self.market.jobs):
             for slot in _slots_of(self.market, job):
-                award = awards.get(_job_name(j, slot))
-                option = None if award is None or award.option is None else _in_time(job)[award.option]
-                if option is None:
+                if (j, slot) not in options:
                     found.append(JobAward(job=job.name, option=None, slot=slot))
                     continue
+                option = _in_time(job)[options[j, slot]]
                 taken = job.options[option]
                 found.append(
                     JobAward(
@@ -142,15 +164,23 @@ def day_of(market: Market) -> Day:
             market=market,
             plain=market,
             constant=0.0,
+            ties=(),
             pools={pool.name: _At(p, 0) for p, pool in enumerate(market.pools)},
             services={service.name: _At(s, 0) for s, service in enumerate(market.services)},
             products={},
+            payers={},
         )
     slots = range(market.slots)
+    tied = [s for s, service in enumerate(market.services) if switches(market, service)]
     pools = {f"{t}:{p}": _At(p, t) for t in slots for p in range(len(market.pools))}
     if market.max_moves is not None:
         pools |= {_moves(t): _At(-1, t) for t in slots}
-    services = {f"{t}:{s}": _At(s, t) for t in slots for s in range(len(market.services))}
+    services = {f"{t}:{s}": _At(s, t) for t in slots for s, _ in enumerate(market.services) if s not in tied}
+    num_free = len(services)
+    services |= {f"{t}:{s}": _At(s, t) for s in tied for t in slots}
+    payers = {
+        f"job {j}:{t}": _At(j, t) for j, job in enumerate(market.jobs) if _pays(market, job) for t in slots
+    }
     products = {
         f"sale {index}:{slot}": _At(index, slot)
         for index, product in enumerate(market.resale)
@@ -159,7 +189,7 @@ def day_of(market: Market) -> Day:
     jobs = {
         _job_name(j, slot): _At(j, slot)
         for j, job in enumerate(market.jobs)
-        if _in_time(job)
+        if _in_time(job) and not _pays(market, job)
         for slot in _slots_of(market, job)
     }
     places = _Places(market)
@@ -167,6 +197,7 @@ def day_of(market: Market) -> Day:
         pools=tuple(_pool(market, name, at) for name, at in pools.items()),
         services=(
             *(_service(market, places, name, at) for name, at in services.items()),
+            *(_payer(market, places, name, at) for name, at in payers.items()),
             *(_product(market, places, name, at) for name, at in products.items()),
         ),
         jobs=tuple(_job(market, places, name, at) for name, at in jobs.items()),
@@ -174,10 +205,13 @@ def day_of(market: Market) -> Day:
     return Day(
         market=market,
         plain=plain,
-        constant=sum(product.chips * product.value for product in market.resale),
+        constant=sum(product.chips * product.value for product in market.resale)
+        + sum(_most_earned(job) for job in market.jobs if _pays(market, job)),
+        ties=tuple(_ties(market, num_free, tied)),
         pools=pools,
         services=services,
         products=products,
+        payers=payers,
     )
 
 
@@ -189,6 +223,36 @@ def _is_plain(market: Market) -> bool:
         and not any(service.tidal for service in market.services)
         and all(job.deadline_hours is None for job in market.jobs)
     )
+
+
+def switches(market: Market, service: MarketService) -> bool:
+    """Whether slots of ``service`` depend on each other."""
+    return market.slots > 1 and any(offer.switch_cost > 0 for offer in service.offers)
+
+
+def _pays(market: Market, job: MarketJob) -> bool:
+    """Whether slots of ``job`` depend on each other."""
+    return market.slots > 1 and job.elastic and job.switch_cost > 0
+
+
+def _most_earned(job: MarketJob) -> float:
+    return job.weight * max(option.progress for option in job.options)
+
+
+def _ties(market: Market, first: int, tied: Sequence[int]) -> Iterator[Tie]:
+    """Of services, then of jobs, which follow each other in the plain market from ``first`` on."""
+    for s in tied:
+        offers = market.services[s].offers
+        line = [o for o, offer in enumerate(offers) for _ in range(_num_parts(market, offer))]
+        costs = tuple(offer.switch_cost / market.slots for offer in offers)
+        yield Tie(first=first, slots=market.slots, line=tuple(line), start_cost=costs)
+        first += market.slots
+    for job in market.jobs:
+        if _pays(market, job):
+            costs = (job.switch_cost / market.slots,) * len(job.options)
+            costs += () if job.required else (0.0,)
+            yield Tie(first=first, slots=market.slots, line=tuple(range(len(costs))), start_cost=costs)
+            first += market.slots
 
 
 class _Places:
@@ -252,7 +316,7 @@ def _offer_parts(
     chips = places.chips(offer.chips, slot)
     cost = offer.cost / market.slots
     running = MarketOffer(name=str(index), chips=chips, capacity=offer.capacity, cost=cost)
-    if market.max_moves is None and offer.move_cost == 0.0:
+    if not _moves_matter(market, offer):
         return [running]
     starting = replace(
         running,
@@ -261,6 +325,35 @@ def _offer_parts(
         cost=cost + offer.move_cost / market.slots,
     )
     return [replace(running, most=offer.today), starting] if offer.today else [starting]
+
+
+def _moves_matter(market: Market, offer: MarketOffer) -> bool:
+    return market.max_moves is not None or offer.move_cost > 0.0
+
+
+def _num_parts(market: Market, offer: MarketOffer) -> int:
+    """How many offers of a slot ``offer`` becomes."""
+    return 2 if _moves_matter(market, offer) and offer.today else 1
+
+
+def _payer(market: Market, places: _Places, name: str, at: _At) -> MarketService:
+    """An elastic job that pays for its starts, in one slot."""
+    assert at.slot is not None
+    job = market.jobs[at.which]
+    most, one = _most_earned(job), {"option": 1.0}
+    offers = [
+        MarketOffer(
+            name=str(k),
+            chips=places.chips(option.chips, at.slot),
+            capacity=one,
+            cost=(most - job.weight * option.progress) / market.slots,
+            most=1,
+        )
+        for k, option in enumerate(job.options)
+    ]
+    if not job.required:
+        offers.append(MarketOffer(name=_WAITS, chips={}, capacity=one, cost=most / market.slots, most=1))
+    return MarketService(name=name, demand=one, offers=tuple(offers))
 
 
 def _product(market: Market, places: _Places, name: str, at: _At) -> MarketService:

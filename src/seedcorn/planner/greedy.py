@@ -96,9 +96,9 @@ def _fresh(problem: Problem, service: int, scarcity: Floats, free: Floats) -> Fl
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(problem.offer_chips > 0, np.floor(free / problem.offer_chips), np.inf).min(axis=1)
     replicas = np.zeros(len(problem.offer_cost))
-    value, bound = np.zeros(problem.num_services), np.zeros(problem.num_services)
+    value, bound = np.zeros(len(problem.num_classes)), np.zeros(len(problem.num_classes))
     best_responses(
-        np.array([service]),
+        np.arange(problem.part_start[service], problem.part_start[service + 1]),
         problem.offer_cost + problem.offer_chips @ scarcity,
         problem.offer_start,
         problem.load_start,
@@ -111,5 +111,5 @@ def _fresh(problem: Problem, service: int, scarcity: Floats, free: Floats) -> Fl
         value,
         bound,
     )
-    fits = np.isfinite(value[service]) and np.all(replicas @ problem.offer_chips <= free)
+    fits = np.all(np.isfinite(value)) and np.all(replicas @ problem.offer_chips <= free)
     return replicas[offers] if fits else None

@@ -38,12 +38,17 @@ class Point:
         """What it costs at the pools' own prices, less what the jobs are worth and what is there anyway."""
         taken = self.option[self.option >= 0]
         earned = problem.option_value[taken].sum() + problem.constant
-        return float(self.replicas @ problem.offer_cost - earned)
+        return float(paid(problem, self.replicas) - earned)
 
     def used(self, problem: Problem) -> Floats:
         """(num_pools,) chips."""
         taken = self.option[self.option >= 0]
         return np.asarray(self.replicas @ problem.offer_chips + problem.option_chips[taken].sum(axis=0))
+
+
+def paid(problem: Problem, replicas: Floats) -> float:
+    """What (num_offers,) replicas and their starts cost at the pools' own prices."""
+    return float(replicas @ problem.offer_cost + problem.start_costs(replicas).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,7 +105,7 @@ def round_up(
         values = [base.replicas[problem.offers(int(s))] for s in spelled_out]
         start = (np.concatenate([taken, *counts]), np.concatenate([chosen, *values]))
     solution = solve_program(
-        build.program(float(replicas @ problem.offer_cost) - problem.constant),
+        build.program(paid(problem, replicas) - problem.constant),
         start=start,
         gap=gap,
         time_limit_s=time_limit_s,
@@ -145,12 +150,11 @@ def _add_columns(build: Build, problem: Problem, columns: Columns, kept: Ints, p
 def _spell_out(build: Build, problem: Problem, service: int, pools: Ints, cuts: Sequence[Claims]) -> Ints:
     """The service's own rows, its chips, and the cuts; the columns of its replica counts."""
     offers = problem.offers(service)
-    counts = build.add_service(
-        problem.offer_cost[offers], problem.loads(service), problem.max_replicas[offers]
-    )
+    counts, starts = build.add_service(problem, service, problem.offer_cost)
     build.put_table(pools, counts, problem.offer_chips[offers])
     for claims in cuts:
         price = problem.offer_cost[offers] + problem.offer_chips[offers] @ claims.scarcity
         row = build.add_rows(claims.service_bound[[service]], np.full(1, np.inf))
         build.put(np.repeat(row, len(counts)), counts, price)
+        build.put(np.repeat(row, len(starts)), starts, problem.start_cost[problem.cells(service)])
     return counts

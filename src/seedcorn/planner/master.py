@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seedcorn.planner.claims import Branch, Claims, respond, service_totals
+from seedcorn.planner.claims import Branch, Claims, respond, service_costs, service_totals
 from seedcorn.planner.highs import MasterLp
 from seedcorn.planner.problem import ROUNDING, Floats, Ints, Problem
 
@@ -54,7 +54,7 @@ class Columns:
 
     def add(self, problem: Problem, services: Ints, replicas: Floats) -> None:
         """What ``services`` deploy in ``replicas``, as new columns."""
-        cost = service_totals(problem, replicas * problem.offer_cost)[services]
+        cost = service_costs(problem, replicas, problem.offer_cost)[services]
         chips = service_totals(problem, replicas[:, None] * problem.offer_chips)[services]
         self.claimant = np.concatenate([self.claimant, services])
         self.cost = np.concatenate([self.cost, cost])
@@ -88,6 +88,8 @@ class Master:
         self._problem = problem
         self.columns = Columns.of_jobs(problem)
         self._known = np.zeros(len(problem.offer_cost))
+        self._start_price = np.where(problem.rising, problem.start_cost, 0.0)
+        self._step = np.ones(problem.num_services)
         self._scale = np.maximum(problem.stock, 1.0)
         penalty = _PENALTY * _dearest_chip(problem)
         num_pools, num_claimants = len(problem.stock), problem.num_services + problem.num_jobs
@@ -135,7 +137,7 @@ class Master:
         """Services whose answer is cheaper, at the master's own prices, than the ``rent`` they pay in the mix."""
         problem = self._problem
         price = problem.offer_cost + problem.offer_chips @ scarcity
-        saving = rent - service_totals(problem, claims.replicas * price)
+        saving = rent - service_costs(problem, claims.replicas, price)
         return np.flatnonzero(claims.answered & (saving > 1e-7 * np.maximum(np.abs(rent), 1e-6)))
 
     def _learn(self, claims: Claims, services: Ints) -> None:
@@ -144,7 +146,7 @@ class Master:
             first = len(self.columns.cost)
             self.columns.add(self._problem, services, claims.replicas)
             self._pass_columns(first)
-        self._known = claims.replicas
+        self._known, self._start_price, self._step = claims.replicas, claims.start_price, claims.step
 
     def adopt(self, columns: Columns) -> None:
         """Learn every deployment in ``columns``, which are of the same market at other prices."""
@@ -166,14 +168,17 @@ class Master:
         """
         problem, num_pools = self._problem, len(self._problem.stock)
         self._restrict(branch)
-        best = respond(problem, branch, scarcity, known=self._known, tolerance=precision / 2)
+        best = self._ask(branch, scarcity, precision)
         if not np.isfinite(best.bound):  # somebody has no answer at any price
             nothing = np.zeros(len(self.columns.cost))
             return Relaxation(
                 columns=self.columns, weight=nothing, claims=best, cost=np.inf, excess=problem.stock
             )
         self._learn(best, np.flatnonzero(best.answered))
-        smoothing = SMOOTHING
+        smoothing, rose = (
+            SMOOTHING,
+            problem.start_cost.size > 0,
+        )  # start prices converge from answer to answer
         while True:
             cost, weight, dual = self._lp.solve()
             cost -= problem.constant
@@ -183,20 +188,33 @@ class Master:
             if precise or (excess.max(initial=0.0) <= 1e-6 and not keep_going()):
                 break
             prices = np.maximum(-dual[:num_pools], 0.0) / self._scale
-            if np.allclose(prices, best.scarcity, rtol=1e-9, atol=0.0):  # already answered
+            if not rose and np.allclose(prices, best.scarcity, rtol=1e-9, atol=0.0):  # already answered
                 break
             rent = dual[num_pools : num_pools + problem.num_services]
             asked = smoothing * best.scarcity + (1 - smoothing) * prices
-            claims = respond(problem, branch, asked, known=self._known, tolerance=precision / 2)
+            claims = self._ask(branch, asked, precision)
             learnt = self._beats(claims, prices, rent)
             self._learn(claims, learnt)
+            rose = problem.start_cost.size > 0 and claims.bound > best.bound + allowed / 10
             if claims.bound > best.bound:
                 best = claims
-            if not len(learnt) and smoothing == 0.0:
+            if not rose and not len(learnt) and smoothing == 0.0:
                 break
             smoothing = SMOOTHING if len(learnt) else 0.0
         return Relaxation(
             columns=self.columns, weight=weight[num_pools:], claims=best, cost=cost, excess=excess
+        )
+
+    def _ask(self, branch: Branch, scarcity: Floats, precision: float) -> Claims:
+        """Everybody's answer, from where the last round left off."""
+        return respond(
+            self._problem,
+            branch,
+            scarcity,
+            known=self._known,
+            start_price=self._start_price,
+            step=self._step,
+            tolerance=precision / 2,
         )
 
     def _restrict(self, branch: Branch) -> None:

@@ -272,7 +272,10 @@ class Search:
 def problem_sizes(problem: Problem) -> Ints:
     """(num_services,) variables that spelling each out takes."""
     offers = np.diff(problem.offer_start)
-    return offers + np.where(problem.num_classes > 1, offers * problem.num_classes, 0)
+    parts = np.cumsum(
+        np.append(0, offers + np.where(problem.num_classes > 1, offers * problem.num_classes, 0))
+    )
+    return np.diff(parts[problem.part_start]) + np.diff(problem.cell_start)
 
 
 def lacking_chips(problem: Problem, branch: Branch, *, keep_going: Callable[[], bool]) -> Relaxation:
@@ -280,6 +283,7 @@ def lacking_chips(problem: Problem, branch: Branch, *, keep_going: Callable[[], 
     free = replace(
         problem,
         offer_cost=np.zeros_like(problem.offer_cost),
+        start_cost=np.zeros_like(problem.start_cost),
         option_value=np.zeros_like(problem.option_value),
         constant=0.0,
     )

@@ -134,13 +134,13 @@ def _core(market: Market) -> Market:
         market,
         pools=tuple(replace(pool, price=0.0) for pool in market.pools),
         services=tuple(_with_costs(service, cost=0.0, move_cost=0.0) for service in market.services),
-        jobs=tuple(replace(job, weight=0.0) for job in market.jobs if job.required),
+        jobs=tuple(replace(job, weight=0.0, switch_cost=0.0) for job in market.jobs if job.required),
         resale=(),
     )
 
 
 def _with_costs(service: MarketService, *, cost: float, move_cost: float) -> MarketService:
-    offers = (replace(offer, cost=cost, move_cost=move_cost) for offer in service.offers)
+    offers = (replace(offer, cost=cost, move_cost=move_cost, switch_cost=0.0) for offer in service.offers)
     return replace(service, offers=tuple(offers))
 
 

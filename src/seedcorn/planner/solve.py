@@ -111,7 +111,7 @@ def _clear(
     """``solve``, without saying why where the answer is no."""
     began = time.perf_counter()
     day = day_of(market)
-    problem = problem_of(day.plain, day.constant)
+    problem = problem_of(day.plain, day.constant, day.ties)
 
     def report(search: Search) -> None:
         if progress is not None:

@@ -48,7 +48,28 @@ def _paid(market: Market, allocation: Allocation) -> float:
     offers = {(s.name, o.name): o for s in market.services for o in s.offers}
     chips = sum(price[pool] * count for (pool, _), count in _used(market, allocation).items())
     replicas = sum(_replica_cost(offers[d.service, d.offer], d) for d in allocation.deployments)
-    return (chips + replicas) / market.slots
+    return (chips + replicas + _switched(market, allocation)) / market.slots
+
+
+def _switched(market: Market, allocation: Allocation) -> float:
+    """Paid for replicas and options that the slot before did not have."""
+    if market.slots == 1:
+        return 0.0
+    count = {(d.service, d.offer, d.slot): d.replicas for d in allocation.deployments}
+    options = {(award.job, award.slot): award.option for award in allocation.jobs}
+    total = 0.0
+    for slot in range(market.slots):
+        before = (slot - 1) % market.slots
+        for service in market.services:
+            for offer in service.offers:
+                key = service.name, offer.name
+                more = count.get((*key, slot), 0) - count.get((*key, before), 0)
+                total += offer.switch_cost * max(more, 0)
+        for job in market.jobs:
+            now = options.get((job.name, slot))
+            if job.elastic and now is not None and now != options[job.name, before]:
+                total += job.switch_cost
+    return total
 
 
 def _replica_cost(offer: MarketOffer, deployment: MarketDeployment) -> float:
@@ -220,6 +241,7 @@ def _totals_broken(market: Market, allocation: Allocation) -> Iterator[str]:
         _earned(market, allocation)
         + _paid(market, allocation)
         + sum(product.chips * product.value for product in market.resale)
+        + sum(job.weight * max(o.progress for o in job.options) for job in market.jobs if job.switch_cost)
     )
     allowed = TOLERANCE * max(turnover, abs(allocation.bound))
     if not math.isclose(true, allocation.objective, abs_tol=allowed):

@@ -74,6 +74,11 @@ class MarketOfferDocument(_Use):
         description="Paid per hour for each replica beyond those of `today`: what a start costs once, over the "
         "hours that the answer is to stand.",
     )
+    switch_cost: _Amount = Field(
+        default=0.0,
+        description="Paid per hour of a slot for each replica beyond those of the slot before (before the first "
+        "comes the last): what a start costs once, over the hours of a slot.",
+    )
 
 
 class MarketServiceDocument(Document):
@@ -106,6 +111,11 @@ class MarketJobDocument(Document):
     deadline_hours: Annotated[Annotated[float, Field(gt=0)] | None, Absent("none")] = Field(
         default=None, description="Hours in which it must be finished: an option that takes longer is none."
     )
+    switch_cost: _Amount = Field(
+        default=0.0,
+        description="Of an elastic job: paid per hour of a slot in which it takes an option that it did not have "
+        "in the slot before.",
+    )
     options: Many[JobOptionDocument] = Field(min_length=1, description="Sizes it may run at.")
 
 
@@ -125,7 +135,7 @@ class MarketDocument(Document):
     """A market: find the allocation of highest worth.
 
     Σ weight·progress + Σ value·chips sold − Σ price·chips used − Σ cost·replicas − Σ move_cost·replicas
-    started is maximised, on the mean of the slots, so that all demand is carried, required jobs run, and no
+    beyond today's − Σ switch_cost·replicas beyond the slot before's is maximised, on the mean of the slots, so that all demand is carried, required jobs run, and no
     pool uses more chips than it has. Under `max-min`, jobs share the chips by time, and the least
     progress/weight of any of them is maximised instead.
     """
@@ -186,6 +196,7 @@ def _service(document: MarketServiceDocument) -> MarketService:
             cost=offer.cost,
             today=offer.today,
             move_cost=offer.move_cost,
+            switch_cost=offer.switch_cost,
         )
         for offer in document.offers
     )
@@ -207,6 +218,7 @@ def _job(document: MarketJobDocument) -> MarketJob:
         elastic=document.elastic,
         work=document.work,
         deadline_hours=document.deadline_hours,
+        switch_cost=document.switch_cost,
     )
 
 
@@ -230,6 +242,9 @@ def _problems(market: MarketDocument) -> Iterator[Problem]:
         for k, option in enumerate(job.options):
             yield from _use_problems(option, pools, "jobs", j, "options", k)
         yield from _deadline_problems(job, "jobs", j)
+        if job.switch_cost and not job.elastic:
+            message = "only an 'elastic' job switches; a gang keeps its chips all day"
+            yield Problem(("jobs", j, "switch_cost"), message)
     if market.objective is Objective.MAX_MIN:
         yield from _max_min_problems(market)
 
