@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from seedcorn.perf import StepModel
 from seedcorn.study.accuracy.serving_rows import Case
 
-_DRAWS = np.random.default_rng(0).random((2, 16384))
-
 
 def predicted(case: Case, step: StepModel, request_s: float) -> dict[str, float]:
     """Mean ``ttft`` and ``tpot`` in seconds, and ``tokens_per_s`` of output.
@@ -22,7 +20,7 @@ def predicted(case: Case, step: StepModel, request_s: float) -> dict[str, float]
         request_s: Added to every time to first token, and to nothing else.
     """
     load = case.load
-    inputs, outputs = _drawn(case) if load.lengths is None else load.lengths
+    inputs, outputs = case.lengths.astype(np.int64)
     ttft_s, decode_s, total_s = _run(
         step.tokens,
         step.dense_s,
@@ -44,13 +42,6 @@ def predicted(case: Case, step: StepModel, request_s: float) -> dict[str, float]
         "tpot": float(np.mean(decode_s[has_gaps] / gaps[has_gaps])) if has_gaps.any() else 0.0,
         "tokens_per_s": float(outputs.sum() / total_s),
     }
-
-
-def _drawn(case: Case) -> NDArray[np.int64]:
-    """(2, num_requests) lengths, uniform about the case's means; the same draws for every case."""
-    means = np.array([[case.input_tokens], [case.output_tokens]])
-    draws = 2 * _DRAWS[:, : case.load.num_requests] - 1
-    return np.maximum(1, np.rint(means * (1 + case.load.spread * draws))).astype(np.int64)
 
 
 @njit(cache=True)

@@ -27,6 +27,7 @@ from seedcorn.domain.hardware import Chip
 from seedcorn.domain.offer import Evidence
 from seedcorn.perf.efficiency import Efficiency
 from seedcorn.study.accuracy.folds import ServingFold, Split, curve_key, serving_folds_json, serving_key
+from seedcorn.study.accuracy.serving import CONSTANT
 from seedcorn.study.accuracy.serving_rows import Case
 
 ROOT = Path(__file__).parents[1]
@@ -50,26 +51,6 @@ LEAST_ROWS = 4
 
 POOLED_ROWS = 30
 """A family's own spread counts against that of all by its rows over this many."""
-
-CONSTANT = Efficiency(
-    memory_share=0.6,
-    compute_share=0.6,
-    power_exponent=0.0,
-    eight_bit_share=1.0,
-    context_share=0.6,
-    pair_share=0.6,
-    link_share=0.6,
-    link_latency_s=0.0,
-    layer_s=0.0,
-    eager_layer_s=0.0,
-    eager_moe_layer_s=0.0,
-    step_s=0.0,
-    sequence_s=0.0,
-    request_s=0.0,
-    log_sigma=0.0,
-    evidence=Evidence.DATASHEET,
-)
-"""The baseline: every resource at 60 % of its data sheet, nothing else."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +253,7 @@ def write_folds(parts: Sequence[Part], found: Sequence[Refit], sigma: Sigmas, fa
     folds = []
     for part, refit in zip(parts, found, strict=True):
         fitted = {case.chip.name for case in part.cases} | {probe.chip.name for probe in part.operators}
+        kin = {case.chip.family for case in part.cases} | {probe.chip.family for probe in part.operators}
         chips: dict[str, Chip] = {case.chip.name: case.chip for case in part.unseen}
         log_sigma = {
             name: sigma.of(chip, is_left_out=name not in fitted, families=families)
@@ -283,7 +265,12 @@ def write_folds(parts: Sequence[Part], found: Sequence[Refit], sigma: Sigmas, fa
                 left_out=part.left_out,
                 fitted_rows=len(part.cases),
                 curves={
-                    key: replace(curve, log_sigma=log_sigma[key[0]]) for key, curve in refit.curves.items()
+                    key: replace(
+                        curve,
+                        log_sigma=log_sigma[key[0]],
+                        evidence=Evidence.CALIBRATED if chips[key[0]].family in kin else Evidence.DATASHEET,
+                    )
+                    for key, curve in refit.curves.items()
                 },
             )
         )

@@ -28,6 +28,7 @@ from seedcorn.perf.training.layout import layouts_of
 from seedcorn.perf.training.rate import Question, batch_tokens
 from seedcorn.perf.training.search import best_layout
 from seedcorn.study.accuracy.folds import Split, TrainingFold, training_folds_json, training_key
+from seedcorn.study.accuracy.training import constant_mfu
 from seedcorn.study.accuracy.training_rows import Row, published_mfu, question_under, read_rows
 
 ROOT = Path(__file__).parents[1]
@@ -217,14 +218,6 @@ def constant_mfu_errors(rows: Sequence[Row]) -> Floats:
             if row.source == source:
                 errors[i] = np.log(constant.get(row.chip, constant[""]) / published_mfu(row))
     return errors
-
-
-def constant_mfu(rows: Sequence[Row]) -> dict[str, float]:
-    """Chip → median MFU; under "" that of all rows."""
-    mfu = np.array([published_mfu(row) for row in rows])
-    chips = np.array([row.chip for row in rows])
-    own = {str(chip): float(np.median(mfu[chips == chip])) for chip in np.unique(chips)}
-    return {"": float(np.median(mfu)), **own}
 
 
 @dataclass(frozen=True, slots=True)

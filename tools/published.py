@@ -17,4 +17,4 @@ def vetted() -> tuple[list[Case], Counter[str]]:
 
 def runs() -> list[Case]:
     """The two vLLM runs that are known request by request."""
-    return vllm_runs(MEASUREMENTS / "vllm_runs")
+    return list(vllm_runs(MEASUREMENTS / "vllm_runs").values())

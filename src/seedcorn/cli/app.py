@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from seedcorn.cli import catalog, evidence, plan, predict, rules, runway, schema, sell, solve, stock, sweep
+from seedcorn.cli import (
+    accuracy,
+    catalog,
+    evidence,
+    plan,
+    predict,
+    rules,
+    runway,
+    schema,
+    sell,
+    solve,
+    stock,
+    sweep,
+)
 from seedcorn.errors import SeedcornError
 
 app = typer.Typer(
@@ -14,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (plan, sweep, predict, evidence, solve, sell, runway, catalog, rules, stock, schema):
+for command in (plan, sweep, predict, accuracy, evidence, solve, sell, runway, catalog, rules, stock, schema):
     command.register(app)
 
 

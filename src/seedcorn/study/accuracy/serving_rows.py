@@ -72,7 +72,13 @@ LIGHT_PREFILL_SHARE = 0.11
 BLIS_REQUESTS = 600
 """Requests simulated of a run of thousands."""
 
+OWN_ARRIVALS = 1_000
+"""Requests simulated at a rate, where a row does not say how many there were."""
+
 FORMATS = {"fp8": Dtype.FP8, "w8a8": Dtype.INT8, "fp4": Dtype.FP4, "fp16": Dtype.BF16, "bf16": Dtype.BF16}
+
+
+_DRAWS = np.random.default_rng(0).random((2, 16384))
 
 
 class Unusable(Exception):
@@ -123,27 +129,39 @@ class Case:
     counts_as: float = 1.0
 
     @property
+    def lengths(self) -> NDArray[np.int32]:
+        """(2, num_requests) input and output tokens: as the run had them, or drawn, the same for every case."""
+        if self.load.lengths is not None:
+            return self.load.lengths.astype(np.int32)
+        means = np.array([[self.input_tokens], [self.output_tokens]])
+        draws = 2 * np.take(_DRAWS, np.arange(self.load.num_requests), axis=1, mode="wrap") - 1
+        return np.maximum(1, np.rint(means * (1 + self.load.spread * draws))).astype(np.int32)
+
+    @property
     def group(self) -> tuple[str, str, str, str]:
         """Rows that stand or fall together: same chip, model, format and engine version."""
         return self.chip.name, self.model.name, self.dtype, self.version
 
 
-def read_cases(rows: Iterable[Mapping[str, str]]) -> tuple[list[Case], Counter[str]]:
+def read_cases(
+    rows: Iterable[Mapping[str, str]], *, any_source: bool = False
+) -> tuple[list[Case], Counter[str]]:
     """Every usable row, and how many were refused for which reason.
 
     Args:
         rows: With the columns of ``inference.csv``.
+        any_source: Take rows of sources that have no reader by their columns alone (:func:`_stated`).
     """
     cases, refused = [], Counter[str]()
     for row in rows:
         try:
-            cases.append(_case(row))
+            cases.append(_case(row, any_source=any_source))
         except Unusable as reason:
             refused[str(reason)] += 1
     return cases, refused
 
 
-def _case(row: Mapping[str, str]) -> Case:
+def _case(row: Mapping[str, str], *, any_source: bool) -> Case:
     if row["quality"] == "D":
         raise Unusable("quality D")
     if "+spec" in row["engine"]:
@@ -154,9 +172,15 @@ def _case(row: Mapping[str, str]) -> Case:
         raise Unusable("no chip count or lengths")
     chip, model = _chip(row["chip"]), _model(row["model"])
     reader = next((reader for source, reader in READERS.items() if source in row["source"]), None)
-    if reader is None:
+    if reader is None and not any_source:
         raise Unusable("source without a replayable load")
-    return reader(row, chip, model, _dtype(row, chip))
+    try:
+        case = (reader or _stated)(row, chip, model, _dtype(row, chip))
+    except ValueError:
+        raise Unusable("a number that is none") from None
+    if not case.observed or min(*case.observed.values(), case.input_tokens, case.output_tokens) <= 0:
+        raise Unusable("nothing measured, or not above 0")
+    return case
 
 
 def _chip(name: str) -> Chip:
@@ -439,12 +463,43 @@ def _blis(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) ->
         load=Load(
             num_requests=BLIS_REQUESTS,
             spread=0.5,
-            arrival_s=np.cumsum(np.random.default_rng(0).exponential(1 / rate_per_s, BLIS_REQUESTS)),
+            arrival_s=_poisson(rate_per_s, BLIS_REQUESTS),
         ),
         observed={"tpot": float(row["tpot_ms"]) / 1e3},
         max_num_seqs=256,
         counts_as=2.0,  # thousands of requests
     )
+
+
+def _stated(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype: Dtype) -> Case:
+    """By the columns alone: clients with ten requests each, one batch, or Poisson arrivals."""
+    match = re.match(
+        r"(c|(?:static )?batch|rate)=(\d+(?:\.\d+)?)(?:/s)?$", row["concurrency_or_rate"].strip()
+    )
+    if match is None or float(match[2]) == 0:
+        raise Unusable("load not stated as c=32 (clients), batch=8 (all at once) or rate=2.5/s")
+    if match[1] == "rate":
+        load = Load(num_requests=OWN_ARRIVALS, arrival_s=_poisson(float(match[2]), OWN_ARRIVALS))
+    else:
+        clients = int(float(match[2]))
+        load = Load(clients=clients, num_requests=10 * clients if match[1] == "c" else clients)
+    return Case(
+        chip=chip,
+        model=model,
+        dtype=dtype,
+        parallelism=Parallelism(tp=int(row["n_chips"])),
+        engine=_engine(row["engine"]),
+        version=row["engine"],
+        source=row["source"] or "own rows",
+        input_tokens=float(row["input_len"]),
+        output_tokens=float(row["output_len"]),
+        load=load,
+        observed=_observed(row) | (_tokens_per_s(row) if row["output_tokens_per_s"] else {}),
+    )
+
+
+def _poisson(rate_per_s: float, num_requests: int) -> NDArray[np.float64]:
+    return np.cumsum(np.random.default_rng(0).exponential(1 / rate_per_s, num_requests))
 
 
 READERS = {
@@ -463,14 +518,14 @@ READERS = {
 llama.cpp on consumer cards."""
 
 
-def vllm_runs(folder: Path) -> list[Case]:
-    """The two vLLM 0.19 runs, arrivals and lengths as they were; TPOT alone, as TTFT is mostly preemption."""
-    return [
-        _vllm_run(
-            folder / "rtxpro6000x2_qwen3-32b", chip="nvidia-rtx-pro-6000-server", model="Qwen/Qwen3-32B"
-        ),
-        _vllm_run(folder / "rtx4090_llama-3.1-8b", chip="nvidia-rtx-4090", model="meta-llama/Llama-3.1-8B"),
-    ]
+def vllm_runs(folder: Path) -> dict[str, Case]:
+    """The two vLLM 0.19 runs by their folders' names, arrivals and lengths as they were; TPOT alone, as TTFT is
+    mostly preemption."""
+    runs = {
+        "rtxpro6000x2_qwen3-32b": ("nvidia-rtx-pro-6000-server", "Qwen/Qwen3-32B"),
+        "rtx4090_llama-3.1-8b": ("nvidia-rtx-4090", "meta-llama/Llama-3.1-8B"),
+    }
+    return {name: _vllm_run(folder / name, chip=chip, model=model) for name, (chip, model) in runs.items()}
 
 
 def _vllm_run(run: Path, *, chip: str, model: str) -> Case:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
 from seedcorn.domain.workload import TrainingJob
+from seedcorn.errors import Infeasible, InputError
 from seedcorn.perf.training.coefficients import Coefficients, bundled_coefficients
 from seedcorn.perf.training.layout import TrainingParallelism, layouts_of
 from seedcorn.perf.training.rate import Question, resolve
@@ -95,20 +96,25 @@ def source_of(text: str) -> str:
 
 
 def read_rows(
-    records: Iterable[Mapping[str, str]], fitted: Coefficients | None = None
+    records: Iterable[Mapping[str, str]], fitted: Coefficients | None = None, *, any_chip: bool = False
 ) -> tuple[list[Row], Counter[str]]:
     """Usable rows, and how many were refused for which reason.
 
     Args:
         records: With the columns of ``training.csv``.
         fitted: Coefficients that choose a layout where a row states none; ``None``: the bundled ones.
+        any_chip: Take chips by their names in the catalogue too, in nodes of eight.
     """
     rows, refused = [], Counter[str]()
     for record in records:
         try:
-            rows.append(_row(record, fitted or bundled_coefficients()))
+            rows.append(_row(record, fitted or bundled_coefficients(), any_chip=any_chip))
         except _Refused as error:
             refused[str(error)] += 1
+        except ValueError:
+            refused["a number that is none"] += 1
+        except Infeasible:
+            refused["does not fit, or a format that the chip has no arithmetic for"] += 1
     return rows, refused
 
 
@@ -116,27 +122,28 @@ class _Refused(Exception):
     """Why a row is no evidence."""
 
 
-def _row(record: Mapping[str, str], fitted: Coefficients) -> Row:
+def _row(record: Mapping[str, str], fitted: Coefficients, *, any_chip: bool) -> Row:
     note = f"{record['note']} {record['source']} {record['model']}"
     if re.search(r"LoRA|SFT|finetune|llava", note):
         raise _Refused("fine-tuning or vision model")
-    if record["chip"] not in MACHINES:
-        raise _Refused(
-            "int8 format only assumed" if "TPU" in record["chip"] else "no chip, or none with facts"
-        )
+    source, chip = source_of(record["source"]), record["chip"]
+    if source == "FlagOpen/FlagPerf" and chip == "Ascend910B":
+        chip = "Ascend910B3"  # its MFU figures are over 313 TFLOP/s
+    machine = MACHINES.get(chip) or (_any_machine(chip) if any_chip else None)
+    if machine is None:
+        raise _Refused("int8 format only assumed" if "TPU" in chip else "no chip, or none with facts")
     if not (record["params_total_b"] and record["params_active_b"]):
         raise _Refused("no parameter counts")
     if not record["n_chips"]:
         raise _Refused("no number of chips")
     if "DO NOT mix" in record["note"]:
         raise _Refused("its two figures disagree")
-    source = source_of(record["source"])
-    if source == "FlagOpen/FlagPerf" and record["chip"] == "Ascend910B":
-        record = {**record, "chip": "Ascend910B3"}  # its MFU figures are over 313 TFLOP/s
-    question = resolve(_job(record), _pool(record), fitted)
+    question = resolve(_job(record), _pool(record, machine), fitted)
     observed = _tokens_per_s_per_chip(record, source, question)
+    if observed <= 0:
+        raise _Refused("throughput not above 0")
     parallelism = _parallelism(record, question)
-    return Row(source, record["chip"], record["model"], question, parallelism, observed)
+    return Row(source, chip, record["model"], question, parallelism, observed)
 
 
 def _dtype(record: Mapping[str, str]) -> Dtype:
@@ -167,8 +174,14 @@ def _job(record: Mapping[str, str]) -> TrainingJob:
     )
 
 
-def _pool(record: Mapping[str, str]) -> Pool:
-    machine = MACHINES[record["chip"]]
+def _any_machine(name: str) -> Machine | None:
+    try:
+        return Machine(find_chip(name).chip.name)
+    except InputError:
+        return None
+
+
+def _pool(record: Mapping[str, str], machine: Machine) -> Pool:
     return Pool(
         name=PoolName(record["chip"]),
         chip=find_chip(machine.chip).chip,
