@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from seedcorn.domain.hardware import ChipName, Dtype, PoolName
 from seedcorn.domain.market import Status
+from seedcorn.domain.moves import Lacking, Move, Running, Wave
 from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
 from seedcorn.domain.outcome import Latency, Outcome
 from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, PoolPlan, ServicePlan
@@ -61,6 +62,19 @@ def candidates(service: str) -> st.SearchStrategy[Candidate]:
     )
 
 
+runnings = st.builds(
+    Running, kind=names, pool=pools, replicas=counts, chips=counts, capacity_req_per_s=seconds,
+    derived=st.lists(st.sampled_from(["dtype", "tp", "replicas"]), max_size=2).map(tuple),
+)  # fmt: skip
+moves = st.lists(
+    st.builds(Move, service=names, kind=names, pool=pools, replicas=counts, chips=counts), max_size=2
+).map(tuple)
+waves = st.builds(
+    Wave, starts=moves, stops=moves, start_s=seconds, drain_s=seconds,
+    lacking=st.lists(st.builds(Lacking, service=names, share=seconds), max_size=1).map(tuple),
+)  # fmt: skip
+
+
 @st.composite
 def service_plans(draw) -> ServicePlan:
     name = draw(names)
@@ -84,6 +98,7 @@ def service_plans(draw) -> ServicePlan:
         today_chips=draw(st.none() | counts),
         alternatives=tuple(draw(st.lists(alternatives, max_size=3))),
         refusals=tuple(draw(st.lists(refusals, max_size=2))),
+        running=tuple(draw(st.lists(runnings, max_size=2))),
         load_factor=draw(seconds),
         outcome=draw(st.none() | outcomes),
     )
@@ -105,7 +120,7 @@ plans = st.builds(
     status=st.sampled_from(Status),
     objective=nine_digits, bound=nine_digits | st.just(math.inf), gap=seconds | st.just(math.inf),
     today_chips=counts, training_chips_freed=st.integers(-99, 99),
-    replayed=st.booleans(), slos_held=st.none() | st.booleans(),
+    replayed=st.booleans(), slos_held=st.none() | st.booleans(), waves=st.lists(waves, max_size=2).map(tuple),
     warnings=st.lists(names, max_size=2).map(tuple), defaults=st.dictionaries(names, names, max_size=2),
 )  # fmt: skip
 

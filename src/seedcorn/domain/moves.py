@@ -29,3 +29,64 @@ class Today:
     dtype: Dtype | None = None
     tp: int | None = None
     replicas: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Replicas of one kind that serve today.
+
+    Attributes:
+        kind: As offers are called: ``h800/fp8/tp4``; ``?`` stands for what nobody said.
+        chips: Chips of all of them.
+        capacity_req_per_s: What one of them carries within the SLO; where it is no offer, its part of the
+            service's mean rate: that is what it carries today.
+        derived: What of ``dtype``, ``tp`` and ``replicas`` the scenario left out.
+    """
+
+    kind: str
+    pool: PoolName
+    replicas: int
+    chips: int
+    capacity_req_per_s: float
+    derived: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Replicas of one kind that are started, or stopped; ``chips`` are those of all of them."""
+
+    service: str
+    kind: str
+    pool: PoolName
+    replicas: int
+    chips: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """The share of a service's planned rate that nothing carries until the next wave's replicas serve."""
+
+    service: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Replicas that start on free chips; when they serve, those that drain and stop.
+
+    Attributes:
+        start_s: Until the last of the starts serves.
+        drain_s: Until the last of the stops is empty.
+        lacking: Empty unless chips are too few to move every service at work.
+    """
+
+    starts: tuple[Move, ...]
+    stops: tuple[Move, ...]
+    start_s: float
+    drain_s: float
+    lacking: tuple[Lacking, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """From its first start to its last stop."""
+        return self.start_s + self.drain_s

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from seedcorn.domain.hardware import ChipName, PoolName
 from seedcorn.domain.market import Status
+from seedcorn.domain.moves import Running, Wave
 from seedcorn.domain.offer import Offer, Refusal
 from seedcorn.domain.outcome import Outcome
 
@@ -39,6 +40,7 @@ class ServicePlan:
 
     Attributes:
         today_chips: Chips of its pool today that the service needs there; ``None`` if it runs nowhere.
+        running: The replicas that serve it there today.
         alternatives: Every offer, cheapest first.
         refusals: Every candidate that is no offer.
         load_factor: What the planned rate was multiplied by after replays that missed (1: never).
@@ -51,6 +53,7 @@ class ServicePlan:
     today_chips: int | None
     alternatives: tuple[Alternative, ...]
     refusals: tuple[Refusal, ...]
+    running: tuple[Running, ...] = ()
     load_factor: float = 1.0
     outcome: Outcome | None = None
 
@@ -102,6 +105,7 @@ class Plan:
         reference_pool: The pool whose chip-hour is the numéraire.
         training_chips_freed: Reference-pool chips the services need today, less what they use in the plan.
         today_chips: Reference-pool chips the services need today.
+        waves: How to get there from today; empty where nothing moves, or where ``warnings`` say why not.
         slos_held: Whether the replay held every objective; ``None``: not replayed.
     """
 
@@ -120,5 +124,6 @@ class Plan:
     training_chips_freed: int
     replayed: bool
     slos_held: bool | None
+    waves: tuple[Wave, ...] = ()
     warnings: tuple[str, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)

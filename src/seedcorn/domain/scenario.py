@@ -22,6 +22,9 @@ class Planning:
         output_known: Whether a router knows how long an answer will be, and may split by it.
         rounds: How often the plan may be tightened after a replay that missed an objective.
         reference_price: What a reference-chip hour is worth in money: amount and currency.
+        max_moves: Most replicas that may be started where none of their kind runs today.
+        stickiness: What starting one must gain, in reference-chip hours an hour, beyond what it costs.
+        stands_for_s: How long the plan is to stand: what a move costs once is spread over it.
         starting: What starting and stopping a replica takes.
     """
 
@@ -33,6 +36,9 @@ class Planning:
     rounds: int = 3
     classes: int = 2
     output_known: bool = False
+    max_moves: int | None = None
+    stickiness: float = 0.0
+    stands_for_s: float = 86_400.0
     starting: Starting = field(default_factory=Starting)
     seed: int = 0
     reference_price: tuple[float, str] | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from seedcorn.domain.hardware import Dtype, PoolName
 from seedcorn.domain.model import ModelSpec
+from seedcorn.domain.moves import Today
 
 if TYPE_CHECKING:  # arrays are named here, not made: commands without any stay quick
     import numpy as np
@@ -241,7 +242,7 @@ class Service:
         dtypes: Variants the owner accepts, in order of preference; empty: the published one.
         rate_per_s: Mean request rate to plan for.
         day: How the rate runs over a day, ``rate_per_s`` being its mean; ``None``: nobody said.
-        today: Pool it runs on now, if any.
+        today: Where it runs now, if anywhere.
         pools: Pools it may run on; empty: all.
         engines: Scheduler limits to choose from; the best of them is taken for each replica.
         routing: How requests find a replica.
@@ -254,7 +255,7 @@ class Service:
     slo: Slo
     dtypes: tuple[Dtype, ...] = ()
     day: DayCurve | None = None
-    today: PoolName | None = None
+    today: Today | None = None
     pools: tuple[PoolName, ...] = ()
     engines: tuple[EngineSettings, ...] = (EngineSettings(),)
     routing: Routing = Routing()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rich.table import Table
+from rich.text import Text
 
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.offer import Offer
@@ -10,6 +11,7 @@ from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Alternative, Plan, ServicePlan
 from seedcorn.domain.workload import Objective
 from seedcorn.report.tables import Page, plain_table
+from seedcorn.report.waves import moves_of, today_sentence, waves_part
 from seedcorn.units import format_seconds, format_share
 
 
@@ -24,9 +26,11 @@ def headline(plan: Plan) -> str:
 
 def plan_page(plan: Plan) -> Page:
     """Headline and tables."""
-    page: list[Table | str] = [headline(plan), "", _services(plan), "", _pools(plan)]
+    page: list[Table | Text | str] = [headline(plan), "", _services(plan), "", _pools(plan)]
     if plan.jobs:
         page += ["", _jobs(plan)]
+    if plan.waves:
+        page += ["", *waves_part(plan)]
     if plan.defaults:
         page += [
             "",
@@ -97,7 +101,12 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
             _dearer(alternative, cheapest),
             offer.evidence,
         )
-    page: list[Table | str] = [_why(plan, service), "", alternatives]
+    page: list[Table | str] = [_why(service)]
+    if (today := today_sentence(service)) is not None:
+        page.append(today)
+    page += ["", alternatives]
+    if (moves := moves_of(service.service, plan.waves)) is not None:
+        page += ["", moves]
     if service.refusals:
         refusals = plain_table("candidate", "why not", title="No offer")
         for refusal in service.refusals:
@@ -202,7 +211,7 @@ def _gap(gap: float) -> str:
     return f"{gap * 100:.3g} %" if gap < float("inf") else "unknown"
 
 
-def _why(plan: Plan, service: ServicePlan) -> str:
+def _why(service: ServicePlan) -> str:
     goes = ", ".join(
         f"{d.replicas:,} x {d.offer.name} ({format_share(d.share)})" for d in service.deployments
     )

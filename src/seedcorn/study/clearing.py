@@ -1,25 +1,35 @@
 """From offers to a market, and from its allocation back to deployments."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
 from seedcorn.domain.market import Allocation, Market, MarketOffer, MarketPool, MarketService, Status
+from seedcorn.domain.moves import Running
 from seedcorn.domain.offer import Offer, Refusal
 from seedcorn.domain.plan import Alternative, Deployment
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
 from seedcorn.errors import Infeasible
+from seedcorn.planner import Progress as SolverProgress
 from seedcorn.planner import solve
 from seedcorn.study.classes import class_weights
 from seedcorn.study.gangs import Gang, market_job
+from seedcorn.study.moves import leaving, settled, staying, with_moves
 from seedcorn.study.numeraire import Numeraire
-from seedcorn.study.offers import OfferBook, demand_req_per_s
+from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s
 from seedcorn.study.tidy import tidied
 from seedcorn.units import format_seconds
 
-UNLIMITED_CHIPS = 10**7
-"""Stock of a pool when only the need is asked for."""
+CLEARING = "clearing the market"
+"""The phase in progress; of how many seconds, at most."""
+
+SEARCHED = 0.5
+"""Part of the asked gap to which a market with moves is searched; the rest is room for services to stay in."""
+
+MOST_ASKED = 16
+"""Services that are asked to stay, each at the cost of clearing the market once more."""
 
 
 def market_of(
@@ -28,9 +38,11 @@ def market_of(
     numeraire: Numeraire,
     gangs: Mapping[str, tuple[Gang, ...]],
     load_factors: Mapping[str, float],
+    running: Mapping[str, tuple[Running, ...]],
 ) -> Market:
-    """The scenario as a market: prices in reference-chip hours, demand with margin and load factor."""
-    return Market(
+    """The scenario as a market: prices in reference-chip hours, demand with margin and load factor, moves from
+    what runs today at their cost."""
+    market = Market(
         pools=tuple(
             MarketPool(name=pool.name, chips=pool.usable_chips, price=numeraire.prices[pool.name])
             for pool in scenario.pools
@@ -40,21 +52,34 @@ def market_of(
                 service,
                 book.in_use(service.name),
                 demand_req_per_s(service, scenario, load_factors[service.name]),
+                kept=frozenset(r.kind for r in running.get(service.name, ())),
             )
             for service in scenario.services
         ),
         jobs=tuple(market_job(job, gangs[job.name]) for job in scenario.jobs),
     )
+    return with_moves(market, scenario, book, numeraire, running)
 
 
-def cleared(market: Market, scenario: Scenario) -> Allocation:
+def cleared(market: Market, scenario: Scenario, progress: Progress) -> Allocation:
     """The market's allocation, in few kinds of replica.
 
     Raises:
         Infeasible: It cannot clear; says for each claimant what binds and the nearest change that works.
     """
     planning = scenario.planning
-    allocation = solve(market, gap=planning.gap, time_limit_s=planning.time_limit_s, seed=planning.seed)
+    limit_s = math.ceil(planning.time_limit_s)
+
+    def searching(at: SolverProgress) -> None:
+        progress(CLEARING, min(int(at.seconds), limit_s), limit_s)
+
+    def search(market: Market) -> Allocation:
+        gap = planning.gap * (SEARCHED if market.counts_moves else 1.0)
+        return solve(
+            market, gap=gap, time_limit_s=planning.time_limit_s, seed=planning.seed, progress=searching
+        )
+
+    allocation = search(market)
     if allocation.status is Status.INFEASIBLE:
         error = Infeasible(f"the fleet of {scenario.name!r} cannot carry its claimants")
         for shortage in allocation.shortages:
@@ -66,7 +91,28 @@ def cleared(market: Market, scenario: Scenario) -> Allocation:
             f"planning.time_limit of {format_seconds(planning.time_limit_s)} passed before any plan was found "
             "and before any was ruled out; give it more time"
         )
-    return tidied(market, allocation, gap=planning.gap)
+    allocation = settled(market, tidied(market, allocation, gap=planning.gap), gap=planning.gap)
+    allocation = _staying_where_it_pays(market, allocation, planning.gap, search)
+    progress(CLEARING, limit_s, limit_s)
+    return allocation
+
+
+def _staying_where_it_pays(
+    market: Market, allocation: Allocation, gap: float, search: Callable[[Market], Allocation]
+) -> Allocation:
+    """``allocation``, or another within the gap in which services stay that would have left their pools: each
+    is asked to, and the market cleared around it."""
+    stay: frozenset[str] = frozenset()
+    for name in leaving(market, allocation, gap)[:MOST_ASKED]:
+        narrower = staying(market, stay | {name})
+        answer = search(narrower)
+        if answer.objective is None:
+            continue
+        answer = replace(answer, bound=allocation.bound)  # proven for the whole market
+        answer = settled(narrower, tidied(narrower, answer, gap=gap), gap=gap)
+        if answer.gap <= gap:
+            allocation, stay = answer, stay | {name}
+    return allocation
 
 
 def check_every_service_has_an_offer(book: OfferBook) -> None:
@@ -97,18 +143,6 @@ def _nearest_change(service: str, refusals: tuple[Refusal, ...]) -> str:
         f"{service}: the nearest change that helps is {objective.name} of {format_seconds(got_s)} instead of "
         f"{format_seconds(objective.bound_s)}, on {nearest.candidate.name}; other objectives may bind after it"
     )
-
-
-def today_chips(service: Service, scenario: Scenario, book: OfferBook) -> int | None:
-    """Fewest chips of its pool today that carry the service there; ``None``: it runs nowhere, or cannot there."""
-    offers = tuple(offer for offer in book.offers[service.name] if offer.candidate.pool == service.today)
-    if service.today is None or not offers:
-        return None
-    alone = Market(
-        pools=(MarketPool(name=service.today, chips=UNLIMITED_CHIPS, price=1.0),),
-        services=(_market_service(service, offers, demand_req_per_s(service, scenario)),),
-    )
-    return solve(alone, gap=0.0, seed=scenario.planning.seed).pools[0].used
 
 
 def deployments_of(service: Service, allocation: Allocation, book: OfferBook) -> tuple[Deployment, ...]:
@@ -159,8 +193,10 @@ def full_prices(
     return {pool.name: numeraire.prices[pool.name] + scarcity[pool.name] for pool in pools}
 
 
-def _market_service(service: Service, offers: tuple[Offer, ...], demand: float) -> MarketService:
-    """The service as a claimant. A less preferred number format is offered only where it carries more."""
+def _market_service(
+    service: Service, offers: tuple[Offer, ...], demand: float, *, kept: frozenset[str]
+) -> MarketService:
+    """The service as a claimant. A less preferred number format is offered only where it carries more, or is ``kept``."""
     weights = class_weights([offer.request_class for offer in offers], service.trace)
     return MarketService(
         name=service.name,
@@ -172,7 +208,7 @@ def _market_service(service: Service, offers: tuple[Offer, ...], demand: float) 
                 capacity={offer.request_class.name: offer.capacity_req_per_s},
             )
             for offer in offers
-            if not any(_preferred(other, offer, service) for other in offers)
+            if offer.candidate.name in kept or not any(_preferred(other, offer, service) for other in offers)
         ),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import Allocation
+from seedcorn.domain.moves import Running
 from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Deployment, Plan, PoolPlan, ServicePlan
 from seedcorn.domain.scenario import Scenario
@@ -19,17 +20,14 @@ from seedcorn.study.clearing import (
     deployments_of,
     full_prices,
     market_of,
-    today_chips,
 )
 from seedcorn.study.gangs import Gang, gangs_of, job_plan
 from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress, offer_book
-from seedcorn.study.proof import misses, replay_service
+from seedcorn.study.proof import TIGHTEN, misses, replay_service
+from seedcorn.study.today import running_today
+from seedcorn.study.waves import way_to
 from seedcorn.workers import HERE, Workers
-
-TIGHTEN = 1.05
-"""Factor on a service's planned rate after a replay that missed an objective: small, so that a plan is
-not padded more than a round or two needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +50,17 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
     worth = numeraire(scenario)
     gangs = {job.name: gangs_of(job, scenario, worth) for job in scenario.jobs}
     whole = offer_book(scenario, progress, workers)
+    running = running_today(scenario, whole, progress, workers)
 
     def proven(book: OfferBook) -> Round:
         check_every_service_has_an_offer(book)
-        return _tightened(scenario, book, worth, gangs, progress, workers)
+        return _tightened(scenario, book, worth, gangs, running, progress, workers)
+
+    def made(book: OfferBook, last: Round) -> Plan:
+        return _plan(scenario, book, worth, gangs, running, last)
 
     if scenario.planning.classes == 1:
-        return _plan(scenario, whole, worth, gangs, proven(whole))
+        return made(whole, proven(whole))
     unsplit: Round | None = None
     prices: Mapping[PoolName, float]
     try:
@@ -70,11 +72,11 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
     if not any(split.by_class.values()):
         if unsplit is None:
             raise refusal
-        return _plan(scenario, whole, worth, gangs, unsplit)
+        return made(whole, unsplit)
     by_class = proven(split)
     if unsplit is not None and _worth(unsplit, scenario) >= _worth(by_class, scenario):
-        return _plan(scenario, whole, worth, gangs, unsplit)
-    return _plan(scenario, split, worth, gangs, by_class)
+        return made(whole, unsplit)
+    return made(split, by_class)
 
 
 def _worth(tried: Round, scenario: Scenario) -> tuple[bool, float]:
@@ -89,13 +91,14 @@ def _tightened(
     book: OfferBook,
     worth: Numeraire,
     gangs: Mapping[str, tuple[Gang, ...]],
+    running: Mapping[str, tuple[Running, ...]],
     progress: Progress,
     workers: Workers,
 ) -> Round:
     """The last of rounds in which load is added wherever a replay missed an objective."""
     load_factors = {service.name: 1.0 for service in scenario.services}
     for rounds_left in reversed(range(scenario.planning.rounds + 1)):
-        last = _round(scenario, book, worth, gangs, load_factors, progress, workers)
+        last = _round(scenario, book, worth, gangs, running, load_factors, progress, workers)
         missed = [s.name for s in scenario.services if not last.outcomes[s.name].meets(s.slo)]
         if not missed or rounds_left == 0:
             break
@@ -124,13 +127,13 @@ def _round(
     book: OfferBook,
     worth: Numeraire,
     gangs: Mapping[str, tuple[Gang, ...]],
+    running: Mapping[str, tuple[Running, ...]],
     load_factors: Mapping[str, float],
     progress: Progress,
     workers: Workers,
 ) -> Round:
-    progress("clearing the market", 0, 1)
-    allocation = cleared(market_of(scenario, book, worth, gangs, load_factors), scenario)
-    progress("clearing the market", 1, 1)
+    market = market_of(scenario, book, worth, gangs, load_factors, running)
+    allocation = cleared(market, scenario, progress)
     deployments = {s.name: deployments_of(s, allocation, book) for s in scenario.services}
     return Round(
         load_factors=load_factors,
@@ -161,12 +164,19 @@ def _outcome(scenario: Scenario, run: tuple[Service, tuple[Deployment, ...]]) ->
 
 
 def _plan(
-    scenario: Scenario, book: OfferBook, worth: Numeraire, gangs: Mapping[str, tuple[Gang, ...]], last: Round
+    scenario: Scenario,
+    book: OfferBook,
+    worth: Numeraire,
+    gangs: Mapping[str, tuple[Gang, ...]],
+    running: Mapping[str, tuple[Running, ...]],
+    last: Round,
 ) -> Plan:
     allocation = last.allocation
     assert allocation.objective is not None and allocation.bound is not None  # it cleared
     prices = full_prices(scenario.pools, worth, allocation)
-    services = tuple(_service_plan(s, scenario, book, prices, last) for s in scenario.services)
+    services = tuple(
+        _service_plan(s, scenario, book, prices, running[s.name], last) for s in scenario.services
+    )
     jobs = tuple(
         job_plan(job, gangs[job.name], award)
         for job, award in zip(scenario.jobs, allocation.jobs, strict=True)
@@ -176,6 +186,7 @@ def _plan(
     reference = worth.reference.name
     today = sum(s.today_chips or 0 for s in services if s.today == reference)
     missed = misses(scenario, last.outcomes)
+    way = way_to(scenario, running, last.deployments, last.load_factors)
     return Plan(
         name=scenario.name,
         inputs_hash=scenario.inputs_hash,
@@ -204,19 +215,26 @@ def _plan(
         training_chips_freed=today - by_services[reference],
         replayed=True,
         slos_held=not missed,
-        warnings=(*scenario.notes, *worth.warnings, *_unknown_today(services), *missed),
+        waves=way.waves,
+        warnings=(*scenario.notes, *worth.warnings, *_unknown_today(services), *way.warnings, *missed),
     )
 
 
 def _service_plan(
-    service: Service, scenario: Scenario, book: OfferBook, prices: Mapping[PoolName, float], last: Round
+    service: Service,
+    scenario: Scenario,
+    book: OfferBook,
+    prices: Mapping[PoolName, float],
+    running: tuple[Running, ...],
+    last: Round,
 ) -> ServicePlan:
     load_factor = last.load_factors[service.name]
     return ServicePlan(
         service=service.name,
         deployments=last.deployments[service.name],
-        today=service.today,
-        today_chips=today_chips(service, scenario, book),
+        today=None if service.today is None else service.today.pool,
+        today_chips=sum(r.chips for r in running) if running else None,
+        running=running,
         alternatives=alternatives_of(service, scenario, book, prices, load_factor),
         refusals=book.refusals[service.name],
         load_factor=load_factor,
@@ -233,8 +251,8 @@ def _chips_by_pool(claims: Iterable[tuple[PoolName, int]]) -> Counter[PoolName]:
 
 def _unknown_today(services: Iterable[ServicePlan]) -> tuple[str, ...]:
     return tuple(
-        f"service {s.service!r} runs on pool {s.today!r} today but has no offer there within its SLO: "
-        "the chips it takes there are unknown and count as 0"
+        f"service {s.service!r} runs on pool {s.today!r} today but has no such offer there within its SLO: the chips "
+        "it takes there are unknown and count as 0; say its 'tp' and 'replicas' today"
         for s in services
         if s.today is not None and s.today_chips is None
     )

@@ -10,6 +10,10 @@ from seedcorn.replay import ReplicaGroup, replay_groups
 from seedcorn.study.offers import cautious_step_model, planned_traffic
 from seedcorn.units import format_seconds
 
+TIGHTEN = 1.05
+"""Factor on a service's planned rate after a replay that missed an objective: small, so that nothing
+is padded more than a round or two needs."""
+
 
 def replay_service(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> Outcome:
     """The service's trace at its rate with the load margin on top, each request dealt to deployments of its

@@ -116,7 +116,7 @@ def _service(
         slo=service.objectives,
         dtypes=dtypes,
         day=day,
-        today=None if service.today is None else PoolName(service.today.pool),
+        today=None if service.today is None else service.today.today,
         pools=tuple(PoolName(pool) for pool in service.pools),
         engines=_engines(service.engine),
     )
@@ -189,6 +189,9 @@ def _planning(document: ScenarioDocument) -> Planning:
         rounds=planning.rounds,
         classes=planning.classes,
         output_known=planning.output_known,
+        max_moves=planning.max_moves,
+        stickiness=planning.stickiness,
+        stands_for_s=planning.stands_for,
         starting=planning.starting.starting,
         seed=planning.seed,
         reference_price=planning.reference_price,

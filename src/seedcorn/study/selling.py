@@ -14,8 +14,8 @@ from seedcorn.domain.sale import HOURS, Ask, PoolHour, PoolSale, Product, Produc
 from seedcorn.domain.scenario import Scenario
 from seedcorn.study.forecast import Forecast, day_forecast
 from seedcorn.study.offers import Progress
-from seedcorn.study.planning import TIGHTEN, plan_scenario
-from seedcorn.study.proof import replay_service
+from seedcorn.study.planning import plan_scenario
+from seedcorn.study.proof import TIGHTEN, replay_service
 
 _NO_CHIPS = np.zeros(len(HOURS), dtype=np.int64)
 

@@ -22,6 +22,11 @@ class _Kind:
     capacity: float
     unit_cost: float
 
+    @property
+    def started(self) -> int:
+        """Replicas that do not run today."""
+        return max(self.replicas - self.offer.today, 0)
+
 
 def tidied(market: Market, allocation: Allocation, *, gap: float) -> Allocation:
     """``allocation`` with fewer kinds of replica, at most ``gap`` from its bound, and loads spread evenly:
@@ -43,23 +48,26 @@ def tidied(market: Market, allocation: Allocation, *, gap: float) -> Allocation:
             while len(kinds) > 1:
                 simpler = _without_smallest(kinds, demand, free)
                 lost = _cost(simpler) - _cost(kinds)
-                if not simpler or _gap(objective - lost, allocation.bound) > gap:
+                if not simpler or gap_of(objective - lost, allocation.bound) > gap:
+                    break
+                if market.max_moves is not None and _started(simpler) > _started(kinds):
                     break
                 _give_back(kinds, free, sign=1)
                 _give_back(simpler, free, sign=-1)
                 objective -= lost
                 kinds = simpler
-            deployments += _deployments(service, request_class, kinds)
+            deployments += _deployments(service, request_class, kinds, market)
     return replace(
         allocation,
         objective=objective,
-        gap=_gap(objective, allocation.bound),
+        gap=gap_of(objective, allocation.bound),
         deployments=tuple(deployments),
         pools=tuple(replace(use, used=use.chips - free[use.pool]) for use in allocation.pools),
     )
 
 
-def _gap(objective: float, bound: float) -> float:
+def gap_of(objective: float, bound: float) -> float:
+    """Distance from the bound, relative to the larger of the two."""
     scale = max(abs(objective), abs(bound))
     return max(bound - objective, 0.0) / scale if scale > 0 else 0.0
 
@@ -79,7 +87,11 @@ def _kinds(service: MarketService, mine: list[MarketDeployment], market: Market)
 
 
 def _cost(kinds: list[_Kind]) -> float:
-    return sum(kind.replicas * kind.unit_cost for kind in kinds)
+    return sum(kind.replicas * kind.unit_cost + kind.offer.move_cost * kind.started for kind in kinds)
+
+
+def _started(kinds: list[_Kind]) -> int:
+    return sum(kind.started for kind in kinds)
 
 
 def _without_smallest(kinds: list[_Kind], demand: float, free: Mapping[PoolName, int]) -> list[_Kind]:
@@ -107,7 +119,9 @@ def _give_back(kinds: list[_Kind], free: dict[PoolName, int], *, sign: int) -> N
             free[pool] += sign * chips * kind.replicas
 
 
-def _deployments(service: MarketService, request_class: str, kinds: list[_Kind]) -> list[MarketDeployment]:
+def _deployments(
+    service: MarketService, request_class: str, kinds: list[_Kind], market: Market
+) -> list[MarketDeployment]:
     whole = sum(kind.replicas * kind.capacity for kind in kinds)
     return [
         MarketDeployment(
@@ -116,6 +130,7 @@ def _deployments(service: MarketService, request_class: str, kinds: list[_Kind])
             chips={pool: chips * kind.replicas for pool, chips in kind.offer.chips.items()},
             replicas=kind.replicas,
             share={request_class: kind.replicas * kind.capacity / whole},
+            started=kind.started if market.counts_moves else None,
         )
         for kind in kinds
     ]

@@ -4,10 +4,31 @@ from typing import Annotated
 
 from pydantic import Field
 
-from seedcorn.domain.moves import Starting
-from seedcorn.wire._fields import Absent, BytesPerS, Document, Seconds
+from seedcorn.domain.hardware import PoolName
+from seedcorn.domain.moves import Starting, Today
+from seedcorn.wire._fields import Absent, BytesPerS, Count, Document, DtypeName, Seconds
 
 _STARTING = Starting()
+
+
+class TodayDocument(Document):
+    """Where the service runs now: what is left out is derived as the least that carries it there."""
+
+    pool: str = Field(description="A pool of the fleet. The plan counts the chips that leave it.")
+    dtype: Annotated[DtypeName | None, Absent("what carries it on the fewest chips there")] = Field(
+        default=None, description="Number format it runs in."
+    )
+    tp: Annotated[Count | None, Absent("what carries it on the fewest chips there")] = Field(
+        default=None, description="Tensor-parallel size of a replica."
+    )
+    replicas: Annotated[Count | None, Absent("as few as carry the planned rate there")] = Field(
+        default=None, description="Replicas that run."
+    )
+
+    @property
+    def today(self) -> Today:
+        """As the study takes it."""
+        return Today(pool=PoolName(self.pool), dtype=self.dtype, tp=self.tp, replicas=self.replicas)
 
 
 class StartingDocument(Document):

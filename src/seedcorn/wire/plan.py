@@ -39,6 +39,14 @@ from seedcorn.wire.scenario import (
     objective_from,
     scenario_problems,
 )
+from seedcorn.wire.waves import (
+    RunningDocument,
+    WaveDocument,
+    running_document,
+    running_from,
+    wave_document,
+    wave_from,
+)
 
 
 class CandidateFields(Document):
@@ -106,6 +114,7 @@ class ServicePlanDocument(Document):
     service: str = Field(description="Its name in the scenario.")
     today: str | None = Field(description="Pool it runs on now.")
     today_chips: int | None = Field(description="Chips it needs there.")
+    running: Many[RunningDocument] = Field(default=(), description="The replicas that serve it today.")
     load_factor: Number = Field(description="What its rate was multiplied by after replays that missed.")
     deployments: Many[DeploymentDocument] = Field(description="Where it goes.")
     outcome: OutcomeFields | None = Field(
@@ -173,6 +182,10 @@ class PlanDocument(Document):
     pools: Many[PoolPlanDocument] = Field(description="In the order of the fleet.")
     services: Many[ServicePlanDocument] = Field(description="In the order of the scenario.")
     jobs: Many[JobPlanDocument] = Field(description="In the order of the scenario.")
+    waves: Many[WaveDocument] = Field(
+        default=(),
+        description="How to get there from today; empty where nothing moves, or `warnings` say why not.",
+    )
     inputs: InputsDocument = Field(description="The scenario, to explain and replay the plan with.")
 
 
@@ -250,6 +263,7 @@ def _document(plan: Plan, inputs: InputsDocument) -> PlanDocument:
         pools=tuple(PoolPlanDocument.model_validate(pool, from_attributes=True) for pool in plan.pools),
         services=tuple(map(_service_document, plan.services)),
         jobs=tuple(JobPlanDocument.model_validate(job, from_attributes=True) for job in plan.jobs),
+        waves=tuple(map(wave_document, plan.waves)),
         inputs=inputs,
     )
 
@@ -260,6 +274,7 @@ def _service_document(service: ServicePlan) -> ServicePlanDocument:
         service=service.service,
         today=service.today,
         today_chips=service.today_chips,
+        running=tuple(map(running_document, service.running)),
         load_factor=service.load_factor,
         deployments=tuple(
             DeploymentDocument(
@@ -356,6 +371,7 @@ def _plan(document: PlanDocument) -> Plan:
         training_chips_freed=document.training_chips_freed,
         replayed=document.replayed,
         slos_held=document.slos_held,
+        waves=tuple(map(wave_from, document.waves)),
         warnings=document.warnings,
         defaults=document.defaults,
     )
@@ -371,6 +387,7 @@ def _service(document: ServicePlanDocument) -> ServicePlan:
         ),
         today=None if document.today is None else PoolName(document.today),
         today_chips=document.today_chips,
+        running=tuple(map(running_from, document.running)),
         alternatives=tuple(
             Alternative(offer=offers[a.offer], replicas=a.replicas, chips=a.chips, cost=a.cost)
             for a in document.alternatives

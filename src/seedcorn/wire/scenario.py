@@ -44,7 +44,7 @@ from seedcorn.wire.horizon import (
     horizon_problems,
     pools_named,
 )
-from seedcorn.wire.moves import StartingDocument
+from seedcorn.wire.moves import StartingDocument, TodayDocument
 
 _ENGINE = EngineSettings()
 
@@ -112,12 +112,6 @@ class TrafficDocument(Document):
         description="How the rate runs over a day, `rate_per_s` being its mean: a bundled rate curve (`m-large`, "
         "`m-mid`, `m-small`, `deepseek-r1`, `mm-image`), or a CSV of `start_s,rate_per_s` (from the scenario's folder).",
     )
-
-
-class TodayDocument(Document):
-    """Where the service runs now."""
-
-    pool: str = Field(description="A pool of the fleet. The plan counts the chips that leave it.")
 
 
 class EngineDocument(Document):
@@ -312,10 +306,20 @@ class PlanningDocument(Document):
         description="Whether routers know how long an answer will be (every client sets `max_tokens`), and may split by it.",
     )
     max_moves: Annotated[int | None, Absent("any number")] = Field(
-        default=None, ge=0, description="Most replicas that may move from where they run today."
+        default=None,
+        ge=0,
+        description="Most replicas that may be started beyond those of their kind that run today. Services without "
+        "`today` are not counted.",
     )
     stickiness: float = Field(
-        default=0.0, ge=0, description="Reference-chip hours an hour that moving a replica must gain."
+        default=0.0,
+        ge=0,
+        description="Reference-chip hours an hour that starting a replica must gain, beyond what it costs.",
+    )
+    stands_for: Annotated[Seconds, Field(gt=0)] = Field(
+        default=86_400.0,
+        description="How long the plan is to stand: what a move costs once is spread over it.",
+        json_schema_extra={"default": "1 d"},
     )
     starting: StartingDocument = Field(
         default_factory=StartingDocument, description="What starting and stopping a replica takes."
@@ -497,12 +501,10 @@ NOT_USED_YET = {
     "resale": "the plan does not sell chips yet",
     "services[].traffic.day": "the plan takes the mean rate all day",
     "planning.slots": "the plan has one time slot for now",
-    "planning.max_moves": "moves are not limited yet",
-    "planning.stickiness": "moves cost nothing yet",
 }
 """Keys that are checked and then take no part, and why; documents that give one are told."""
 
-_ASKS_NOTHING = {"planning.slots": 1, "planning.stickiness": 0.0}
+_ASKS_NOTHING = {"planning.slots": 1}
 """Values that ask for no more than is done anyway."""
 
 
