@@ -190,7 +190,8 @@ def _serving(
 ) -> Serving:
     starts, capacity, chips = [0], [], []
     for service in ground.scenario.services:
-        fixed = service.today if stays and (service.name, service.today) in offers else None
+        today = None if service.today is None else service.today.pool
+        fixed = today if stays and today is not None and (service.name, today) in offers else None
         for pool in ground.pools:
             here = offers.get((service.name, pool), ()) if fixed in (None, pool) else ()
             for offer in here:

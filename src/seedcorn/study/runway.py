@@ -101,10 +101,10 @@ def _admissions(supply: Supply, horizon: Horizon) -> tuple[Admission, ...]:
 
 def _not_at_home(ground: Ground) -> tuple[str, ...]:
     return tuple(
-        f"service {service.name!r} runs on pool {service.today!r} today but has no offer there within its SLO: "
+        f"service {service.name!r} runs on pool {service.today.pool!r} today but has no offer there within its SLO: "
         "without the move it is placed like with it"
         for service in ground.scenario.services
-        if service.today is not None and (service.name, service.today) not in ground.offers
+        if service.today is not None and (service.name, service.today.pool) not in ground.offers
     )
 
 
