@@ -13,7 +13,9 @@ import numpy as np
 from seedcorn.domain.workload import EngineSettings, Router, SchedulingPolicy, Trace
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.availability import Spell
+from seedcorn.replay.disaggregation import Disaggregated
 from seedcorn.replay.serving import Operations, ReplicaGroup
+from seedcorn.replay.traffic import part
 
 BlockContent = tuple[int, int]
 """What a full block holds: (request, index of the block in its sequence). No two requests share content."""
@@ -80,6 +82,7 @@ class Running:
     Attributes:
         arrival_s: When it was sent to its replica.
         sent: How many were sent anywhere before it was.
+        loaded: Tokens of its prompt whose KV comes with it, for its first admission.
         computed: Tokens in the KV cache.
         decodes: Whether its prompt (with what it had generated, after a preemption) is complete.
         token_s: When each of its tokens came.
@@ -91,6 +94,7 @@ class Running:
     output_tokens: int
     sent: int
     priority: int = 0
+    loaded: int = 0
     computed: int = 0
     decodes: bool = False
     token_s: list[float] = field(default_factory=list)
@@ -183,11 +187,13 @@ class Replica:
             if request.arrival_s > self.clock_s or budget == 0:
                 break
             hit = self._hit(request)
-            start = len(hit) * self.engine.block_size
+            start = max(len(hit) * self.engine.block_size, request.loaded)
             chunk = min(request.tokens - start, budget)
             if not self.pool.take(request.request, self._blocks(start + chunk) - len(hit), hit):
                 break
             request.computed = start
+            request.decodes = 0 < request.loaded == request.tokens - 1
+            request.loaded = 0
             self.running.append(self.waiting.pop(0))
             scheduled.append((request, chunk))
         return scheduled
@@ -251,15 +257,18 @@ def replay_slowly(
     *,
     router: Router,
     pairs: Sequence[tuple[int, int]] = (),
+    loaded: Sequence[int] = (),
 ) -> tuple[list[Running | None], list[Replica]]:
     """Replay ``trace``: every request at its end (``None``: refused), and every replica at its own.
 
-    ``pairs`` are what ``POWER_OF_TWO`` drew, a pair of replicas for each request.
+    ``pairs`` are what ``POWER_OF_TWO`` drew, a pair of replicas for each request; ``loaded`` the tokens of
+    each prompt whose KV comes with the request.
     """
     replicas = [Replica(model, engine) for model in models]
     credit = dict.fromkeys(replicas, 0)
     ends: list[Running | None] = []
     for number, request in enumerate(_arriving(trace, engine)):
+        request.loaded = loaded[number] if loaded else 0
         able = [replica for replica in replicas if replica.can_hold(request)]
         for replica in replicas:
             replica.run(request.arrival_s)
@@ -409,3 +418,61 @@ class Service:
     def _able(self, g: int, request: Running) -> list[Replica]:
         """Replicas of group ``g`` that are in service and can hold ``request``."""
         return [replica for replica in self.groups[g] if replica.takes and replica.can_hold(request)]
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A request whose prompt and answer were computed on different replicas: when each token came."""
+
+    token_s: list[float]
+    preemptions: int
+
+
+def replay_disaggregated_slowly(unit: Disaggregated, trace: Trace) -> list[Handed | None]:
+    """The twin of ``disaggregation.disaggregated_times``: every request at its end, ``None`` for the refused."""
+    prefill, decode, link = unit.prefill, unit.decode, unit.link
+    sides = [Replica(side.step_model, side.engine) for side in (prefill, decode)]
+    whole = list(_arriving(trace, prefill.engine))
+    served = [
+        r.request for r in whole if sides[1].can_hold(r) and sides[0].can_hold(replace(r, output_tokens=1))
+    ]
+    first: dict[int, Running] = {}
+    for p in range(prefill.replicas):
+        mine = served[p :: prefill.replicas]
+        prompts = replace(
+            part(trace, np.array(mine, dtype=np.int64)), output_tokens=np.ones(len(mine), dtype=np.int32)
+        )
+        ends, _ = replay_slowly([prefill.step_model], prefill.engine, prompts, router=Router.ROUND_ROBIN)
+        first |= {request: end for request, end in zip(mine, ends, strict=True) if end is not None}
+    sends_at_s, receives_at_s = [0.0] * prefill.replicas, [0.0] * decode.replicas
+    sent: list[list[tuple[float, int]]] = [[] for _ in receives_at_s]
+    going_on = [request for request in served if whole[request].output_tokens > 1]
+    for turn, request in enumerate(sorted(going_on, key=lambda r: (first[r].token_s[0], r))):
+        p, d = served.index(request) % prefill.replicas, turn % decode.replicas
+        start_s = max(first[request].token_s[0], sends_at_s[p], receives_at_s[d])
+        seconds = link.latency_s + whole[request].input_tokens * (link.kv_bytes_per_token / link.bytes_per_s)
+        sends_at_s[p] = receives_at_s[d] = start_s + seconds
+        sent[d].append((start_s + seconds, request))
+    then: dict[int, Running] = {}
+    for arrivals in sent:
+        mine = [request for _, request in arrivals]
+        rest = part(trace, np.array(mine, dtype=np.int64))
+        rest = replace(
+            rest,
+            arrival_s=np.array([at_s for at_s, _ in arrivals]),
+            input_tokens=rest.input_tokens + 1,
+            output_tokens=rest.output_tokens - 1,
+        )
+        loaded = [whole[request].input_tokens for request in mine]
+        ends, _ = replay_slowly(
+            [decode.step_model], decode.engine, rest, router=Router.ROUND_ROBIN, loaded=loaded
+        )
+        then |= {request: end for request, end in zip(mine, ends, strict=True) if end is not None}
+    return [_handed(first.get(r.request), then.get(r.request)) for r in whole]
+
+
+def _handed(first: Running | None, then: Running | None) -> Handed | None:
+    if first is None:
+        return None
+    after = ([], 0) if then is None else (then.token_s, then.preemptions)
+    return Handed([*first.token_s, *after[0]], first.preemptions + after[1])

@@ -133,7 +133,12 @@ def replay_requests(
     if router is Router.ROUND_ROBIN or len(replicas) == 1:
         return replay_dealt(replicas, engine, trace, dealt(trace, capacity_tokens, np.ones(len(replicas))))
     return _replay_routed(
-        replicas, engine, trace, np.full(trace.num_requests, routing.TOO_LONG, dtype=np.int32), router, seed
+        replicas,
+        engine,
+        trace,
+        np.full(trace.num_requests, routing.TOO_LONG, dtype=np.int32),
+        router,
+        seed=seed,
     )
 
 
@@ -143,9 +148,11 @@ def _replay_routed(
     trace: Trace,
     dealt_to: NDArray[np.int32],
     router: Router,
+    *,
     seed: int = 0,
+    loaded: NDArray[np.int32] | None = None,
 ) -> RequestTimes:
-    requests, gap_counts = kernel_requests(trace, engine.scheduling_policy), no_gaps()
+    requests, gap_counts = kernel_requests(trace, engine.scheduling_policy, loaded=loaded), no_gaps()
     running = RoutedReplicas(replicas, engine, router, levels=num_levels(requests), seed=seed)
     running.send(np.arange(trace.num_requests), dealt_to, requests, gap_counts)
     running.run(np.inf, requests, gap_counts)
@@ -258,7 +265,12 @@ def _nobody_near(num_replicas: int) -> routing.Near:
 
 
 def replay_dealt(
-    replicas: Sequence[StepModel], engine: EngineSettings, trace: Trace, dealt_to: NDArray[np.int32]
+    replicas: Sequence[StepModel],
+    engine: EngineSettings,
+    trace: Trace,
+    dealt_to: NDArray[np.int32],
+    *,
+    loaded: NDArray[np.int32] | None = None,
 ) -> RequestTimes:
     """Replay ``trace`` with each request on the replica it was dealt to.
 
@@ -267,8 +279,9 @@ def replay_dealt(
         engine: The scheduler's limits.
         trace: What arrives.
         dealt_to: (num_requests,) index of a replica that can hold the request; −1 to leave it out.
+        loaded: (num_requests,) tokens of each prompt, fewer than all, whose KV comes with the request.
     """
-    return _replay_routed(replicas, engine, trace, dealt_to, Router.ROUND_ROBIN)
+    return _replay_routed(replicas, engine, trace, dealt_to, Router.ROUND_ROBIN, loaded=loaded)
 
 
 def no_gaps() -> NDArray[np.int64]:
@@ -312,8 +325,16 @@ def num_levels(requests: batching.Requests) -> int:
     return int(requests.rank.max(initial=0) >> batching.LEVEL_SHIFT) + 1
 
 
-def kernel_requests(trace: Trace, policy: SchedulingPolicy = SchedulingPolicy.FCFS) -> batching.Requests:
-    """The kernel's view of ``trace``, ranked by ``policy``, with room for the results."""
+def kernel_requests(
+    trace: Trace,
+    policy: SchedulingPolicy = SchedulingPolicy.FCFS,
+    *,
+    loaded: NDArray[np.int32] | None = None,
+) -> batching.Requests:
+    """The kernel's view of ``trace``, ranked by ``policy``, with room for the results.
+
+    ``loaded``: (num_requests,) tokens of each prompt whose KV comes with the request; none: no KV does.
+    """
     n = trace.num_requests
     rank = np.arange(n, dtype=np.int64)
     if policy is SchedulingPolicy.PRIORITY and trace.priority is not None:
@@ -323,6 +344,7 @@ def kernel_requests(trace: Trace, policy: SchedulingPolicy = SchedulingPolicy.FC
         arrival_s=np.ascontiguousarray(trace.arrival_s, dtype=np.float64),
         input_tokens=np.ascontiguousarray(trace.input_tokens, dtype=np.int32),
         output_tokens=np.ascontiguousarray(trace.output_tokens, dtype=np.int32),
+        loaded=np.zeros(n, dtype=np.int32) if loaded is None else loaded,
         rank=rank,
         next_queued=np.full(n, -1, dtype=np.int32),
         first_token_s=np.full(n, np.nan),

@@ -210,6 +210,7 @@ def _joined(waiting: batching.Requests, new: batching.Requests) -> batching.Requ
         arrival_s=np.concatenate([requests.arrival_s for requests in both]),
         input_tokens=np.concatenate([requests.input_tokens for requests in both]),
         output_tokens=np.concatenate([requests.output_tokens for requests in both]),
+        loaded=np.concatenate([requests.loaded for requests in both]),
         rank=np.concatenate([requests.rank for requests in both]),
         next_queued=np.concatenate([requests.next_queued for requests in both]),
         first_token_s=np.concatenate([requests.first_token_s for requests in both]),

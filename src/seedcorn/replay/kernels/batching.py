@@ -53,13 +53,15 @@ class Requests(NamedTuple):
     """What arrives, how it is queued, and what becomes of it; all (num_requests,).
 
     ``arrival_s`` is when a request was sent to its replica. Who has the least ``rank`` is admitted first
-    and preempted last; it is given anew to a request that is sent again. ``next_queued`` chains each
-    replica's queue by rank, −1 at the end. The last three are results.
+    and preempted last; it is given anew to a request that is sent again. ``loaded`` are the tokens of its
+    prompt, fewer than all, whose KV comes with the request and is in the cache when it is first admitted.
+    ``next_queued`` chains each replica's queue by rank, −1 at the end. The last three are results.
     """
 
     arrival_s: NDArray[np.float64]
     input_tokens: NDArray[np.int32]
     output_tokens: NDArray[np.int32]
+    loaded: NDArray[np.int32]
     rank: NDArray[np.int64]
     next_queued: NDArray[np.int32]
     first_token_s: NDArray[np.float64]
@@ -251,6 +253,7 @@ def advance(
     max_num_seqs, shift = limits.max_num_seqs, limits.block_shift
     mask = (1 << shift) - 1
     arrival_s, input_tokens, output_tokens = requests.arrival_s, requests.input_tokens, requests.output_tokens
+    loaded = requests.loaded
     counters, heap, residues = replicas.counters[i], replicas.decoding[i], replicas.residues[i]
     stack, last_token_s, tails = replicas.preempted[i], replicas.last_token_s[i], replicas.tails[i]
     emerging, emerging_s = replicas.emerging, replicas.emerging_s
@@ -293,7 +296,7 @@ def advance(
                 free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
         running = decoding
         budget = limits.max_num_batched_tokens - decoding
-        pairs = 0.0
+        pairs, read = 0.0, 0
         num_emerging = 0
 
         # 2. The partly computed prompt, always the last admitted, goes on with what is left.
@@ -349,6 +352,7 @@ def advance(
                 start = max(min(top[BLOCKS] - max(evicted, 0), top[FULL_BLOCKS]), 0) << shift
             elif arrived:
                 request = head
+                start = loaded[request]
             else:
                 break
             tokens = input_tokens[request] + generated
@@ -364,7 +368,10 @@ def advance(
             granted += blocks
             running += 1
             budget -= chunk
-            pairs += chunk * (start + 0.5 * (chunk + 1))
+            if not resumes and start > 0 and start + 1 == tokens:  # all but its last token is there: a decode
+                read += tokens
+            else:
+                pairs += chunk * (start + 0.5 * (chunk + 1))
             token_s = 0.0
             if resumes:
                 counters[PREEMPTED] = height - 1
@@ -386,7 +393,7 @@ def advance(
 
         # 4. One step with a prefill in it, or as many pure decode steps as nothing can interrupt.
         tokens = limits.max_num_batched_tokens - budget
-        first_s = dense_s[tokens] + context_s * (cached + decoding) + pair_s * pairs
+        first_s = dense_s[tokens] + context_s * (cached + decoding + read) + pair_s * pairs
         growth_s = 0.0
         steps = 1
         if tokens == decoding and not preempted:

@@ -106,7 +106,7 @@ def settle(
             requests.next_queued[r],
             requests.preemptions[r],
         )
-        requests.rank[kept] = requests.rank[r]
+        requests.rank[kept], requests.loaded[kept] = requests.rank[r], requests.loaded[r]
         requests.finish_s[kept] = np.nan
         kept += 1
     for k in range(kept):
