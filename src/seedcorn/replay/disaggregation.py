@@ -127,7 +127,8 @@ def _arrived_s(
 ) -> NDArray[np.float64]:
     """When each cache is at its decode replica."""
     link = unit.link
-    takes_s = link.latency_s + input_tokens * (link.kv_bytes_per_token / link.bytes_per_s)
+    token_s = link.kv_bytes_per_token / link.bytes_per_s
+    takes_s = link.latency_s + token_s * input_tokens.astype(np.float64)
     arrived_s = np.empty_like(ready_s)
     sends_at_s, receives_at_s = np.zeros(unit.prefill.replicas), np.zeros(unit.decode.replicas)
     transfer.transfer(ready_s, takes_s, sender, receiver, sends_at_s, receives_at_s, arrived_s)
