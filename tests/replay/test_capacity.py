@@ -3,7 +3,7 @@ import pytest
 
 from seedcorn.domain.workload import EngineSettings, Metric, Objective, Router, Slo, Statistic
 from seedcorn.errors import MissesSlo, TooLong
-from seedcorn.replay import CapacitySearch, capacity, read_trace, replay, scaled
+from seedcorn.replay import CapacitySearch, Replica, capacity, read_trace, replay, scaled
 from tests.replay.builders import a_step_model, a_trace
 
 ENGINE = EngineSettings()
@@ -118,7 +118,7 @@ def test_bursts_that_miss_at_any_rate_are_named_with_the_lowest_tried():
 def test_a_search_carries_its_capacity_and_no_more():
     trace = scaled(read_trace("azure-conv"), rate_per_s=60.0, seed=0)
     slo = an_slo(ttft_p99=1.0, tpot_p99=0.05)
-    search = CapacitySearch(a_step_model(), ENGINE, trace, slo)
+    search = CapacitySearch(Replica(step_model=a_step_model(), engine=ENGINE), trace, slo)
     found = search.capacity()
     assert search.carries(found.rate_per_s)
     assert not search.carries(found.rate_per_s * 1.01)

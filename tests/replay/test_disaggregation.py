@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedcorn.domain.workload import EngineSettings
-from seedcorn.replay import replay_requests
+from seedcorn.replay import part, replay_requests
 from seedcorn.replay.disaggregation import (
     Disaggregated,
     Link,
     Side,
     disaggregated_times,
-    replay_disaggregated,
 )
 from seedcorn.replay.reference import replay_disaggregated_slowly
 from tests.replay.builders import a_step_model, a_trace
@@ -105,7 +104,21 @@ def test_decodes_that_no_prompt_interrupts_are_as_even_as_a_replica_alone_makes_
     engine = EngineSettings(max_num_batched_tokens=8192)
     side = Side(step_model=prefill, engine=engine, replicas=4)
     unit = Disaggregated(prefill=side, decode=replace(side, step_model=decode, replicas=1), link=FREE)
-    apart = replay_disaggregated(unit, trace)
+    apart = unit.replayed(trace)
     together = replay_requests([prefill], engine, trace)
     assert apart.itl.p99_s < 1e-3 + 50 * 1e-4
     assert (together.finish_s - together.first_token_s).mean() / 99 > apart.tpot.mean_s
+
+
+def test_copies_of_a_unit_are_that_many_units_dealt_to_in_turn():
+    model = a_step_model(kv_tokens=4_000)
+    side = Side(step_model=model, engine=EngineSettings(max_num_seqs=8), replicas=1)
+    unit = Disaggregated(prefill=side, decode=replace(side, replicas=2), link=FREE)
+    trace = a_trace(np.arange(60) * 0.02, np.arange(60) % 7 * 30 + 20, np.arange(60) % 5 * 9 + 2)
+    together = disaggregated_times(unit.copied(3), trace)
+    prefill_turn = np.arange(60) % 3
+    assert ((together.first_token_s > 0).all()) and (together.replica >= 3).all()
+    for turn in range(3):
+        mine = prefill_turn == turn
+        alone = disaggregated_times(unit, part(trace, mine))
+        assert together.first_token_s[mine] == pytest.approx(alone.first_token_s, abs=1e-12)

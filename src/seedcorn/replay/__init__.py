@@ -1,7 +1,7 @@
 """Exact replay of real traffic through a model of continuous batching."""
 
 from seedcorn.replay.availability import Spell, drawn_outages, interrupted, slot_spells
-from seedcorn.replay.capacity import Capacity, CapacitySearch, capacity
+from seedcorn.replay.capacity import Capacity, CapacitySearch, Replica, capacity
 from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.day import day_curve, day_curves, day_of_trace, generated_day, read_day
 from seedcorn.replay.fleet import replay, replay_groups
@@ -16,6 +16,7 @@ __all__ = [
     "Capacity",
     "CapacitySearch",
     "Operations",
+    "Replica",
     "ReplicaGroup",
     "RequestTimes",
     "Spell",

@@ -1,6 +1,7 @@
-"""How many requests per second one replica carries within its SLO: bisection of the rate, by replay."""
+"""How many requests per second a replica, or a unit of several, carries within its SLO: bisection of the rate, by replay."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -10,13 +11,44 @@ from seedcorn.domain.workload import EngineSettings, Objective, Slo, Trace
 from seedcorn.errors import MissesSlo, TooLong
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.metrics import outcome
-from seedcorn.replay.simulation import held_tokens, peak_tokens, replay_dealt, replay_requests
+from seedcorn.replay.simulation import held_tokens, peak_tokens, replay_dealt
 from seedcorn.replay.traffic import compressed, part, scaled
 from seedcorn.units import format_seconds, format_share
 
 _FEWEST = 4_000  # requests in a replay: 40 of them lie beyond the 99th percentile
 _RATE_TOLERANCE = 0.005  # of the rate; well below what step models are known to
 _HALVINGS = 12  # of the saturated rate, before a rate that still misses is called none
+
+
+class Server(Protocol):
+    """What serves requests; a fleet is copies of it, among which they are dealt in turn."""
+
+    @property
+    def held_tokens(self) -> int:
+        """KV tokens of the longest request that it can hold."""
+        ...
+
+    def replayed(self, trace: Trace, copies: int = 1) -> Outcome:
+        """Outcome of ``trace`` on ``copies`` of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One replica, which does everything."""
+
+    step_model: StepModel
+    engine: EngineSettings
+
+    @property
+    def held_tokens(self) -> int:
+        """See :class:`Server`."""
+        return held_tokens(self.step_model, self.engine)
+
+    def replayed(self, trace: Trace, copies: int = 1) -> Outcome:
+        """See :class:`Server`."""
+        turn = (np.arange(trace.num_requests) % copies).astype(np.int32)
+        return outcome(replay_dealt([self.step_model] * copies, self.engine, trace, turn), trace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,27 +95,25 @@ def capacity(
         MissesSlo: An objective is missed even by requests that have the replica to themselves, or at
             1/4096 of the saturated rate.
     """
-    return CapacitySearch(step_model, engine, trace, slo, seed=seed).capacity()
+    return CapacitySearch(Replica(step_model=step_model, engine=engine), trace, slo, seed=seed).capacity()
 
 
 class CapacitySearch:
-    """One replica and its share of a trace, asked rate by rate; the arguments, and what they raise, are :func:`capacity`'s.
+    """A server and its share of a trace, asked rate by rate; the other arguments, and what they raise, are :func:`capacity`'s.
 
     Attributes:
         saturated_per_s: Requests finished per second when all come at once: no capacity is above it.
     """
 
-    def __init__(
-        self, step_model: StepModel, engine: EngineSettings, trace: Trace, slo: Slo, *, seed: int = 0
-    ) -> None:
+    def __init__(self, server: Server, trace: Trace, slo: Slo, *, seed: int = 0) -> None:
         assert slo.objectives, "an SLO has at least one objective"
-        _check_fits(step_model, engine, trace)
+        _check_fits(server, trace)
         if trace.num_requests < _FEWEST:
             trace = scaled(trace, rate_per_s=trace.mean_rate_per_s, seed=seed, num_requests=_FEWEST)
-        self._step_model, self._engine, self._trace, self._slo = step_model, engine, trace, slo
+        self._server, self._trace, self._slo = server, trace, slo
         sample = _evenly_picked(trace, _FEWEST)
-        at_once_s = _spaced_outcome(step_model, engine, sample, 0.0).duration_s
-        alone = _spaced_outcome(step_model, engine, sample, at_once_s)
+        at_once_s = server.replayed(_spaced(sample, 0.0)).duration_s
+        alone = server.replayed(_spaced(sample, at_once_s))
         _check_met(alone, slo, "even when each request has the replica to itself")
         self.saturated_per_s = sample.num_requests / at_once_s
 
@@ -118,9 +148,7 @@ class CapacitySearch:
         )
 
     def _at(self, rate_per_s: float) -> Outcome:
-        share, streams = _share(self._trace, rate_per_s)
-        turn = (np.arange(share.num_requests) % streams).astype(np.int32)
-        return outcome(replay_dealt([self._step_model] * streams, self._engine, share, turn), share)
+        return self._server.replayed(*_share(self._trace, rate_per_s))
 
 
 def _share(trace: Trace, rate_per_s: float) -> tuple[Trace, int]:
@@ -140,16 +168,14 @@ def _evenly_picked(trace: Trace, count: int) -> Trace:
     return part(trace, np.arange(0, trace.num_requests, max(trace.num_requests // count, 1)))
 
 
-def _spaced_outcome(step_model: StepModel, engine: EngineSettings, trace: Trace, gap_s: float) -> Outcome:
-    """One replica given the requests of ``trace``, one every ``gap_s``."""
-    spaced = replace(trace, arrival_s=np.arange(trace.num_requests, dtype=np.float64) * gap_s)
-    return outcome(replay_requests([step_model], engine, spaced), spaced)
+def _spaced(trace: Trace, gap_s: float) -> Trace:
+    """The requests of ``trace``, one every ``gap_s``."""
+    return replace(trace, arrival_s=np.arange(trace.num_requests, dtype=np.float64) * gap_s)
 
 
-def _check_fits(step_model: StepModel, engine: EngineSettings, trace: Trace) -> None:
-    """Refuse a replica whose KV cache cannot hold every request of the trace."""
-    tokens = peak_tokens(trace)
-    held = held_tokens(step_model, engine)
+def _check_fits(server: Server, trace: Trace) -> None:
+    """Refuse a server whose KV cache cannot hold every request of the trace."""
+    tokens, held = peak_tokens(trace), server.held_tokens
     too_long = int((tokens > held).sum())
     if too_long:
         raise TooLong(

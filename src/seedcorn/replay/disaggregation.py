@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedcorn.domain.outcome import Outcome
-from seedcorn.domain.workload import EngineSettings, Slo, Trace
+from seedcorn.domain.workload import EngineSettings, Trace
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.kernels import routing, transfer
 from seedcorn.replay.metrics import outcome
@@ -59,10 +59,22 @@ class Disaggregated:
     decode: Side
     link: Link
 
+    @property
+    def held_tokens(self) -> int:
+        """KV tokens of the longest request that both sides can hold."""
+        return min(_held(self.prefill), _held(self.decode))
 
-def replay_disaggregated(unit: Disaggregated, trace: Trace, *, slo: Slo | None = None) -> Outcome:
-    """Outcome of ``trace`` on ``unit``; see :func:`disaggregated_times`."""
-    return outcome(disaggregated_times(unit, trace), trace, slo=slo)
+    def replayed(self, trace: Trace, copies: int = 1) -> Outcome:
+        """Outcome of ``trace`` on ``copies`` of the unit."""
+        return outcome(disaggregated_times(self.copied(copies), trace), trace)
+
+    def copied(self, copies: int) -> "Disaggregated":
+        """``copies`` of the unit as one: any prefill replica may hand over to any decode replica."""
+        return replace(
+            self,
+            prefill=replace(self.prefill, replicas=self.prefill.replicas * copies),
+            decode=replace(self.decode, replicas=self.decode.replicas * copies),
+        )
 
 
 def disaggregated_times(unit: Disaggregated, trace: Trace) -> RequestTimes:

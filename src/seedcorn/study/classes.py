@@ -19,7 +19,7 @@ from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import ALL_REQUESTS, RequestClass, Service, Trace
 from seedcorn.errors import Infeasible
 from seedcorn.perf import StepModel
-from seedcorn.replay import Capacity, CapacitySearch, part, scaled
+from seedcorn.replay import Capacity, CapacitySearch, Replica, part, scaled
 from seedcorn.study.offers import (
     OfferBook,
     Progress,
@@ -222,9 +222,8 @@ class _Call:
         found = []
         for candidate, model in replicas:
             try:
-                search = CapacitySearch(
-                    model, candidate.engine, self.traffic, self.service.slo, seed=self.seed
-                )
+                replica = Replica(step_model=model, engine=candidate.engine)
+                search = CapacitySearch(replica, self.traffic, self.service.slo, seed=self.seed)
             except Infeasible:  # too long for it, or too slow for it even alone
                 continue
             unit = candidate.parallelism.chips * max(self.prices[candidate.pool], FREE)
