@@ -87,6 +87,8 @@ class MarketJob:
         deadline_hours: When it must be finished, if it runs; with ``work``, and not ``elastic``.
         switch_cost: Of an elastic job: paid per hour of a slot in which it takes an option that it did not
             have in the slot before: a checkpoint's and a restart's one-off cost, spread over the hours of a slot.
+        priority: Jobs of a lower one never displace those of a higher one.
+        after: The job that it follows on the same gang, if any: its deadline counts from that one's end.
     """
 
     name: str
@@ -97,9 +99,11 @@ class MarketJob:
     work: float | None = None
     deadline_hours: float | None = None
     switch_cost: float = 0.0
+    priority: int = 0
+    after: str | None = None
 
     def finishes_in_hours(self, option: JobOption) -> float:
-        """Hours to the end of the job if ``option`` runs from now on; 0 where its work is not said."""
+        """Hours from its start to its end with ``option``; 0 where its work is not said."""
         if not self.work:
             return 0.0
         return self.work / option.progress if option.progress > 0 else math.inf
@@ -152,6 +156,19 @@ class Market:
     objective: Objective = Objective.VALUE
 
     @property
+    def chains(self) -> tuple[tuple[MarketJob, ...], ...]:
+        """Jobs in sequence, first to last, of each sequence of more than one."""
+        after = {job.after: job for job in self.jobs if job.after is not None}
+        found = []
+        for job in self.jobs:
+            if job.after is None and job.name in after:
+                chain = [job]
+                while chain[-1].name in after:
+                    chain.append(after[chain[-1].name])
+                found.append(tuple(chain))
+        return tuple(found)
+
+    @property
     def counts_moves(self) -> bool:
         """Whether it matters what runs today."""
         offers = (offer for service in self.services for offer in service.offers)
@@ -193,6 +210,7 @@ class JobAward:
         slot: When; ``None``: in every slot.
         chips, progress: While it runs, and on the whole.
         share: Part of the time that it runs; ``None`` unless jobs share chips by time.
+        starts_in_hours: When those before it end. The chips of jobs in sequence are the same chips.
     """
 
     job: str
@@ -201,6 +219,7 @@ class JobAward:
     progress: float = 0.0
     slot: int | None = None
     share: float | None = None
+    starts_in_hours: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ waits at the cost of the most that it could earn.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import (
@@ -34,6 +34,9 @@ from seedcorn.domain.market import (
 from seedcorn.planner.problem import Tie
 
 _SOLD, _UNSOLD, _WAITS = "sold", "unsold", "waits"
+Decided: TypeAlias = Mapping[tuple[int, int | None], int | None]
+"""(job, slot) → option, or ``None``: waits."""
+_NOTHING: Decided = {}
 
 
 class _At(NamedTuple):
@@ -52,6 +55,7 @@ class Day:
         plain: The same without slots. What it calls a claimant or a pool is nobody's name.
         constant: An allocation of ``market`` is worth this much more than the same one of ``plain``.
         ties: Services of ``plain`` that are one service in every slot.
+        decided: (job, slot) → the option it takes, ``None`` for none; a job that is not in it chooses.
         pools, services, products, payers: What each name in ``plain`` stands for; payers are jobs that are
             services. Pools of moves have −1.
     """
@@ -60,6 +64,7 @@ class Day:
     plain: Market
     constant: float
     ties: tuple[Tie, ...]
+    decided: Decided
     pools: Mapping[str, _At]
     services: Mapping[str, _At]
     products: Mapping[str, _At]
@@ -114,14 +119,14 @@ class Day:
         )
 
     def _options(self, answer: Allocation) -> dict[tuple[int, int | None], int]:
-        """(job, slot) → the option that it runs there, by its place among those in time."""
+        """(job, slot) → the option that it runs there."""
         taken: dict[tuple[int, int | None], int] = {}
         awards = {award.job: award.option for award in answer.jobs}
         for j, job in enumerate(self.market.jobs):
             for slot in _slots_of(self.market, job):
                 option = awards.get(_job_name(j, slot))
                 if option is not None:
-                    taken[j, slot] = option
+                    taken[j, slot] = _choices(self.market, self.decided, j, slot)[option]
         for deployment in answer.deployments:
             if deployment.service in self.payers and deployment.offer != _WAITS:
                 taken[self.payers[deployment.service]] = int(deployment.offer)
@@ -135,7 +140,7 @@ class Day:
                 if (j, slot) not in options:
                     found.append(JobAward(job=job.name, option=None, slot=slot))
                     continue
-                option = _in_time(job)[options[j, slot]]
+                option = options[j, slot]
                 taken = job.options[option]
                 found.append(
                     JobAward(
@@ -157,14 +162,15 @@ class Day:
         )
 
 
-def day_of(market: Market) -> Day:
-    """``market`` and the plain market that it is: itself, where it is plain already."""
-    if _is_plain(market):
+def day_of(market: Market, decided: Decided = _NOTHING) -> Day:
+    """``market`` and the plain market that it is, itself where it is plain already; with what jobs have ``decided``."""
+    if not decided and _is_plain(market):
         return Day(
             market=market,
             plain=market,
             constant=0.0,
             ties=(),
+            decided=decided,
             pools={pool.name: _At(p, 0) for p, pool in enumerate(market.pools)},
             services={service.name: _At(s, 0) for s, service in enumerate(market.services)},
             products={},
@@ -189,18 +195,19 @@ def day_of(market: Market) -> Day:
     jobs = {
         _job_name(j, slot): _At(j, slot)
         for j, job in enumerate(market.jobs)
-        if _in_time(job) and not _pays(market, job)
+        if not _pays(market, job)
         for slot in _slots_of(market, job)
+        if _choices(market, decided, j, slot)
     }
     places = _Places(market)
     plain = Market(
         pools=tuple(_pool(market, name, at) for name, at in pools.items()),
         services=(
             *(_service(market, places, name, at) for name, at in services.items()),
-            *(_payer(market, places, name, at) for name, at in payers.items()),
+            *(_payer(market, places, decided, name, at) for name, at in payers.items()),
             *(_product(market, places, name, at) for name, at in products.items()),
         ),
-        jobs=tuple(_job(market, places, name, at) for name, at in jobs.items()),
+        jobs=tuple(_job(market, places, decided, name, at) for name, at in jobs.items()),
     )
     return Day(
         market=market,
@@ -208,6 +215,7 @@ def day_of(market: Market) -> Day:
         constant=sum(product.chips * product.value for product in market.resale)
         + sum(_most_earned(job) for job in market.jobs if _pays(market, job)),
         ties=tuple(_ties(market, num_free, tied)),
+        decided=decided,
         pools=pools,
         services=services,
         products=products,
@@ -281,8 +289,12 @@ def _slots_of(market: Market, job: MarketJob) -> Sequence[int | None]:
     return range(market.slots) if job.elastic and market.slots > 1 else (None,)
 
 
-def _in_time(job: MarketJob) -> list[int]:
-    """Options that meet the job's deadline."""
+def _choices(market: Market, decided: Decided, j: int, slot: int | None) -> list[int]:
+    """Options that job ``j`` has in ``slot``: those that meet its deadline, or the one decided on."""
+    if (j, slot) in decided:
+        option = decided[j, slot]
+        return [] if option is None else [option]
+    job = market.jobs[j]
     return [k for k, option in enumerate(job.options) if job.is_in_time(option)]
 
 
@@ -336,7 +348,7 @@ def _num_parts(market: Market, offer: MarketOffer) -> int:
     return 2 if _moves_matter(market, offer) and offer.today else 1
 
 
-def _payer(market: Market, places: _Places, name: str, at: _At) -> MarketService:
+def _payer(market: Market, places: _Places, decided: Decided, name: str, at: _At) -> MarketService:
     """An elastic job that pays for its starts, in one slot."""
     assert at.slot is not None
     job = market.jobs[at.which]
@@ -347,12 +359,14 @@ def _payer(market: Market, places: _Places, name: str, at: _At) -> MarketService
             chips=places.chips(option.chips, at.slot),
             capacity=one,
             cost=(most - job.weight * option.progress) / market.slots,
-            most=1,
+            most=1 if k in _choices(market, decided, at.which, at.slot) else 0,
         )
         for k, option in enumerate(job.options)
     ]
     if not job.required:
-        offers.append(MarketOffer(name=_WAITS, chips={}, capacity=one, cost=most / market.slots, most=1))
+        may_wait = decided.get((at.which, at.slot)) is None
+        cost = most / market.slots
+        offers.append(MarketOffer(name=_WAITS, chips={}, capacity=one, cost=cost, most=1 if may_wait else 0))
     return MarketService(name=name, demand=one, offers=tuple(offers))
 
 
@@ -370,11 +384,24 @@ def _product(market: Market, places: _Places, name: str, at: _At) -> MarketServi
     )
 
 
-def _job(market: Market, places: _Places, name: str, at: _At) -> MarketJob:
+def _job(market: Market, places: _Places, decided: Decided, name: str, at: _At) -> MarketJob:
     job = market.jobs[at.which]
     options = (
         JobOption(chips=places.chips(job.options[k].chips, at.slot), progress=job.options[k].progress)
-        for k in _in_time(job)
+        for k in _choices(market, decided, at.which, at.slot)
     )
+    required = job.required or decided.get((at.which, at.slot)) is not None
     weight = job.weight if at.slot is None else job.weight / market.slots
-    return MarketJob(name=name, options=tuple(options), weight=weight, required=job.required)
+    return MarketJob(name=name, options=tuple(options), weight=weight, required=required)
+
+
+def decided_for(market: Market, tier: int, answer: Allocation | None) -> Decided:
+    """What is settled while jobs of priority ``tier`` choose: those above do what they do in ``answer``, those
+    below wait unless they are required."""
+    taken = {} if answer is None else {(award.job, award.slot): award.option for award in answer.jobs}
+    return {
+        (j, slot): taken[job.name, slot] if job.priority > tier else None
+        for j, job in enumerate(market.jobs)
+        for slot in _slots_of(market, job)
+        if job.priority > tier or (job.priority < tier and not job.required)
+    }

@@ -24,6 +24,7 @@ from seedcorn.domain.market import (
     MarketService,
     Shortage,
 )
+from seedcorn.planner.chains import ways
 from seedcorn.planner.claims import Branch, Claims
 from seedcorn.planner.day import day_of
 from seedcorn.planner.master import Master
@@ -59,7 +60,49 @@ def late(market: Market) -> tuple[Shortage, ...]:
     return tuple(
         _late(job, max(job.options, key=lambda option: option.progress))
         for job in market.jobs
-        if job.required and not any(job.is_in_time(option) for option in job.options)
+        if _must_run(market, job) and not any(job.is_in_time(option) for option in job.options)
+    )
+
+
+def _must_run(market: Market, job: MarketJob) -> bool:
+    """Whether the job, or one in sequence with it, is required."""
+    return any(other.required for chain in market.chains if job in chain for other in chain) or job.required
+
+
+def parted(market: Market) -> tuple[Shortage, ...]:
+    """Required jobs in sequence that have no gang in common on which each is in time, though each alone would be."""
+    return tuple(
+        _parted(chain)
+        for chain in market.chains
+        if any(job.required for job in chain)
+        and all(any(job.is_in_time(option) for option in job.options) for job in chain)
+        and not ways(chain)
+    )
+
+
+def _parted(chain: tuple[MarketJob, ...]) -> Shortage:
+    names = ", then ".join(repr(job.name) for job in chain)
+    for j, job in enumerate(chain):
+        if job.deadline_hours is None:
+            continue
+        patient = (*chain[:j], replace(job, deadline_hours=None), *chain[j + 1 :])
+        hours = min(
+            (job.finishes_in_hours(job.options[taken[j]]) for taken, _ in ways(patient)), default=math.inf
+        )
+        if math.isfinite(hours):
+            return Shortage(
+                claimant=job.name,
+                binds=f"deadline {job.deadline_hours:,.4g} h: on a gang that jobs {names} can share, it takes {hours:,.4g} h",
+                remedy=f"give job {job.name!r} a deadline of {hours:,.4g} h, or an option within the chips of the other's",
+                deadline_hours=hours,
+                needed=True,
+            )
+    return Shortage(
+        claimant=chain[0].name,
+        binds=f"jobs {names} share one gang, and none of their options has room for all of them",
+        remedy=f"give them options in one pool, or let job {chain[0].name!r} and those after it wait",
+        wait=True,
+        needed=True,
     )
 
 
@@ -96,12 +139,16 @@ def without(market: Market, gone: tuple[Shortage, ...]) -> Market:
             for service in market.services
         ),
         jobs=tuple(
-            replace(job, deadline_hours=deadlines[job.name], required=deadlines[job.name] is not None)
-            if job.name in deadlines
-            else job
+            _given_up(replace(job, deadline_hours=deadlines[job.name]) if job.name in deadlines else job)
             for job in market.jobs
         ),
     )
+
+
+def _given_up(job: MarketJob) -> MarketJob:
+    """The job; not required where it has nothing to run."""
+    able = any(job.is_in_time(option) for option in job.options)
+    return replace(job, required=job.required and able)
 
 
 def _peak(market: Market, service: MarketService) -> dict[str, float]:
@@ -342,7 +389,7 @@ def _later(core: Market, scarce: list[PoolName], clear: Clear) -> Iterator[Short
 
 
 def _waiting(core: Market, scarce: list[PoolName], clear: Clear) -> Iterator[Shortage]:
-    """A required job that waits."""
+    """A required job that waits, and with it those that follow it."""
     for job in core.jobs:
         rest = replace(core, jobs=tuple(other for other in core.jobs if other.name != job.name))
         if clear(rest).objective is not None:

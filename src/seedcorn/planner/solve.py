@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import (
@@ -17,12 +17,13 @@ from seedcorn.domain.market import (
 )
 from seedcorn.jit import is_compiled
 from seedcorn.planner.answer import allocation_of, refusal
-from seedcorn.planner.day import day_of
+from seedcorn.planner.chains import join
+from seedcorn.planner.day import Decided, day_of, decided_for
 from seedcorn.planner.fair import share_fairly
 from seedcorn.planner.problem import problem_of
 from seedcorn.planner.responses import best_responses
 from seedcorn.planner.search import Search
-from seedcorn.planner.shortage import late, shortages, unserved, without
+from seedcorn.planner.shortage import late, parted, shortages, unserved, without
 from seedcorn.planner.verify import verify
 
 _REMEDY_S = 5.0
@@ -83,8 +84,9 @@ def solve(
     began = time.perf_counter()
     if market.objective is Objective.MAX_MIN:
         return _checked(market, share_fairly(market))
-    hopeless = (*unserved(market), *late(market))
-    served = without(market, hopeless) if hopeless else market
+    joined = join(market)
+    hopeless = (*unserved(market), *late(market), *parted(market))
+    served = without(joined.whole, hopeless) if hopeless else joined.whole
     answer = _clear(served, gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress)
 
     def clear(changed: Market) -> Allocation:
@@ -96,7 +98,7 @@ def solve(
     if hopeless or short:
         seconds = time.perf_counter() - began
         return refusal(market, (*hopeless, *short), status=Status.INFEASIBLE, seconds=seconds)
-    return _checked(market, answer) if answer.objective is not None else answer
+    return _checked(market, joined.allocation(answer)) if answer.objective is not None else answer
 
 
 def _checked(market: Market, answer: Allocation) -> Allocation:
@@ -108,9 +110,36 @@ def _checked(market: Market, answer: Allocation) -> Allocation:
 def _clear(
     market: Market, *, gap: float, time_limit_s: float, seed: int, progress: Callable[[Progress], None] | None
 ) -> Allocation:
-    """``solve``, without saying why where the answer is no."""
+    """``solve``, without saying why where the answer is no: jobs of each priority after those of the higher ones.
+
+    Where time runs out between two priorities, the lower ones wait.
+    """
+    ends_s = time.perf_counter() + time_limit_s
+    answer: Allocation | None = None
+    for tier in sorted({job.priority for job in market.jobs}, reverse=True) or [0]:
+        last, decided = answer, decided_for(market, tier, answer)
+        left_s = max(ends_s - time.perf_counter(), 0.0)
+        answer = _clear_tier(market, decided, gap=gap, time_limit_s=left_s, seed=seed, progress=progress)
+        if last is not None and answer.objective is None:
+            answer = replace(last, status=Status.FEASIBLE, bound=math.inf, gap=math.inf)
+        if answer.objective is None:
+            break
+    assert answer is not None
+    return answer
+
+
+def _clear_tier(
+    market: Market,
+    decided: Decided,
+    *,
+    gap: float,
+    time_limit_s: float,
+    seed: int,
+    progress: Callable[[Progress], None] | None,
+) -> Allocation:
+    """The allocation in which jobs do what they have decided, and the others what is best."""
     began = time.perf_counter()
-    day = day_of(market)
+    day = day_of(market, decided)
     problem = problem_of(day.plain, day.constant, day.ties)
 
     def report(search: Search) -> None:

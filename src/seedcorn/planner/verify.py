@@ -34,13 +34,33 @@ def _part_of_day(market: Market, slot: int | None) -> float:
 
 
 def _earned(market: Market, allocation: Allocation) -> float:
-    weight = {job.name: job.weight for job in market.jobs}
+    chained = {job.name for chain in market.chains for job in chain}
+    weight = {job.name: job.weight for job in market.jobs if job.name not in chained}
     value = {product.name: product.value for product in market.resale}
-    return sum(
-        weight[award.job] * award.progress * _part_of_day(market, award.slot) for award in allocation.jobs
-    ) + sum(
-        value[award.product] * award.chips * _part_of_day(market, award.slot) for award in allocation.resale
+    return (
+        sum(
+            weight[award.job] * award.progress * _part_of_day(market, award.slot)
+            for award in allocation.jobs
+            if award.job in weight
+        )
+        + sum(_chain_worth(chain, allocation) for chain in market.chains)
+        + sum(
+            value[award.product] * award.chips * _part_of_day(market, award.slot)
+            for award in allocation.resale
+        )
     )
+
+
+def _chain_worth(chain: tuple[MarketJob, ...], allocation: Allocation) -> float:
+    """The mean of weight·progress over the life of jobs in sequence; of a last one without end, its own."""
+    progress = {award.job: award.progress for award in allocation.jobs}
+    if all(progress[job.name] == 0.0 for job in chain):
+        return 0.0
+    if not chain[-1].work:
+        return chain[-1].weight * progress[chain[-1].name]
+    hours = [(job.work or 0.0) / progress[job.name] for job in chain]
+    worth = [job.weight * progress[job.name] * h for job, h in zip(chain, hours, strict=True)]
+    return sum(worth) / sum(hours)
 
 
 def _paid(market: Market, allocation: Allocation) -> float:
@@ -108,9 +128,11 @@ def verify(market: Market, allocation: Allocation) -> tuple[str, ...]:
 def _used(market: Market, allocation: Allocation) -> Mapping[tuple[PoolName, int], int]:
     """Chips used, by pool and slot."""
     used: dict[tuple[PoolName, int], int] = defaultdict(int)
+    chained = {job.name for chain in market.chains for job in chain}
     uses: list[tuple[Mapping[PoolName, int], int | None]] = [
         *((d.chips, d.slot) for d in allocation.deployments),
-        *((award.chips, award.slot) for award in allocation.jobs),
+        *((award.chips, award.slot) for award in allocation.jobs if award.job not in chained),
+        *((_held(chain, allocation), None) for chain in market.chains),
         *(({award.pool: award.chips}, award.slot) for award in allocation.resale),
     ]
     for chips, slot in uses:
@@ -118,6 +140,16 @@ def _used(market: Market, allocation: Allocation) -> Mapping[tuple[PoolName, int
             for pool, count in chips.items():
                 used[pool, t] += count
     return used
+
+
+def _held(chain: tuple[MarketJob, ...], allocation: Allocation) -> dict[PoolName, int]:
+    """Chips of the largest gang of jobs in sequence, by pool."""
+    names, held = {job.name for job in chain}, dict[PoolName, int]()
+    for award in allocation.jobs:
+        if award.job in names:
+            for pool, chips in award.chips.items():
+                held[pool] = max(held.get(pool, 0), chips)
+    return held
 
 
 def _pools_broken(market: Market, allocation: Allocation) -> Iterator[str]:
@@ -176,6 +208,24 @@ def _jobs_broken(market: Market, allocation: Allocation) -> Iterator[str]:
             yield f"job {job.name}: {awards[job.name]} is not an award for each slot in which it chooses"
         for award in awards[job.name]:
             yield from _award_broken(job, award)
+    for chain in market.chains:
+        yield from _chain_broken(chain, [awards[job.name][0] for job in chain], _held(chain, allocation))
+
+
+def _chain_broken(
+    chain: tuple[MarketJob, ...], awards: list[JobAward], held: Mapping[PoolName, int]
+) -> Iterator[str]:
+    names = " → ".join(job.name for job in chain)
+    ran = [award.option is not None for award in awards]
+    if any(ran) and not all(ran):
+        yield f"jobs {names}: some run and some wait"
+    if all(ran) and not any(dict(award.chips) == held for award in awards):
+        yield f"jobs {names}: they hold {held}, which is no gang of any of them"
+    hours = 0.0
+    for job, award in zip(chain, awards, strict=True):
+        if not math.isclose(award.starts_in_hours, hours, rel_tol=TOLERANCE):
+            yield f"job {job.name}: starts in {award.starts_in_hours} hours, those before it end in {hours}"
+        hours += 0.0 if award.option is None else job.finishes_in_hours(job.options[award.option])
 
 
 def _award_broken(job: MarketJob, award: JobAward) -> Iterator[str]:

@@ -111,6 +111,11 @@ class MarketJobDocument(Document):
     deadline_hours: Annotated[Annotated[float, Field(gt=0)] | None, Absent("none")] = Field(
         default=None, description="Hours in which it must be finished: an option that takes longer is none."
     )
+    priority: int = Field(default=0, description="Jobs of a lower one never displace those of a higher one.")
+    after: Annotated[str | None, Absent("none")] = Field(
+        default=None,
+        description="The job that it follows, on the same gang. Its deadline counts from that one's end.",
+    )
     switch_cost: _Amount = Field(
         default=0.0,
         description="Of an elastic job: paid per hour of a slot in which it takes an option that it did not have "
@@ -219,6 +224,8 @@ def _job(document: MarketJobDocument) -> MarketJob:
         work=document.work,
         deadline_hours=document.deadline_hours,
         switch_cost=document.switch_cost,
+        priority=document.priority,
+        after=document.after,
     )
 
 
@@ -245,8 +252,46 @@ def _problems(market: MarketDocument) -> Iterator[Problem]:
         if job.switch_cost and not job.elastic:
             message = "only an 'elastic' job switches; a gang keeps its chips all day"
             yield Problem(("jobs", j, "switch_cost"), message)
+    yield from _sequence_problems(market)
     if market.objective is Objective.MAX_MIN:
         yield from _max_min_problems(market)
+
+
+def _sequence_problems(market: MarketDocument) -> Iterator[Problem]:
+    """Jobs in sequence are a line: one follows one, none breathes, each but the last ends."""
+    jobs = {job.name: job for job in market.jobs}
+    followed: dict[str, str] = {}
+    for j, job in enumerate(market.jobs):
+        if job.after is None:
+            continue
+        place = ("jobs", j, "after")
+        if job.after not in jobs:
+            yield Problem(place, f"no job is called {job.after!r}{did_you_mean(job.after, list(jobs))}")
+            continue
+        if job.after in followed:
+            yield Problem(
+                place,
+                f"job {followed[job.after]!r} follows {job.after!r} already: one gang does one thing at a time",
+            )
+            continue
+        followed[job.after] = job.name
+        if jobs[job.after].work is None:
+            yield Problem(place, f"job {job.after!r} never ends: give it 'work'")
+        if job.elastic or jobs[job.after].elastic:
+            yield Problem(place, "jobs in sequence share a gang, and none of them may be 'elastic'")
+    yield from _circle_problems(market)
+
+
+def _circle_problems(market: MarketDocument) -> Iterator[Problem]:
+    before = {job.name: job.after for job in market.jobs}
+    for j, job in enumerate(market.jobs):
+        name = job.after
+        for _ in market.jobs:
+            if name is None or name == job.name:
+                break
+            name = before.get(name)
+        if name == job.name:
+            yield Problem(("jobs", j, "after"), f"job {job.name!r} comes after itself")
 
 
 def _tide_problems(service: MarketServiceDocument, slots: int, *steps: Step) -> Iterator[Problem]:
@@ -285,8 +330,13 @@ def _max_min_problems(market: MarketDocument) -> Iterator[Problem]:
     for j, job in enumerate(market.jobs):
         if job.weight == 0.0:
             yield Problem(("jobs", j, "weight"), "expected more than 0 under 'max-min', got 0")
-        if job.deadline_hours is not None:
-            yield Problem(("jobs", j, "deadline_hours"), "has no part in 'max-min': leave it out")
+        for key, told in (
+            ("deadline_hours", job.deadline_hours),
+            ("after", job.after),
+            ("priority", job.priority),
+        ):
+            if told:
+                yield Problem(("jobs", j, key), "has no part in 'max-min': leave it out")
         if job.required:
             yield Problem(
                 ("jobs", j, "required"), "has no part in 'max-min', where every job runs: leave it out"
@@ -364,6 +414,7 @@ def allocation_json(allocation: Allocation) -> bytes:
                     **_use(award.chips),
                     **({} if award.share is None else {"share": award.share}),
                     "progress": award.progress,
+                    **({"starts_in_hours": award.starts_in_hours} if award.starts_in_hours else {}),
                 }
                 for award in allocation.jobs
             ],
