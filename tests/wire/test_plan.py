@@ -13,6 +13,7 @@ from seedcorn.domain.moves import Lacking, Move, Running, Wave
 from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
 from seedcorn.domain.outcome import Latency, Outcome
 from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, PoolPlan, ServicePlan
+from seedcorn.domain.robustness import Trial
 from seedcorn.domain.workload import EngineSettings, Metric, Objective, Slo, Statistic
 from seedcorn.errors import InputError
 from seedcorn.wire import (
@@ -75,6 +76,9 @@ waves = st.builds(
 )  # fmt: skip
 
 
+trials = st.builds(Trial, case=names, lost=counts, slos_held=st.booleans(), outcome=st.none() | outcomes)
+
+
 @st.composite
 def service_plans(draw) -> ServicePlan:
     name = draw(names)
@@ -101,6 +105,7 @@ def service_plans(draw) -> ServicePlan:
         running=tuple(draw(st.lists(runnings, max_size=2))),
         load_factor=draw(seconds),
         outcome=draw(st.none() | outcomes),
+        trials=tuple(draw(st.lists(trials, max_size=1))),
     )
 
 

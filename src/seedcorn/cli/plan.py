@@ -125,7 +125,7 @@ def _check_nothing_else_given(ctx: typer.Context) -> None:
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
         is_given = source is not None and source.name == "COMMANDLINE"
-        if is_given and parameter.name not in ("plan", "store", "ray", "as_json"):
+        if is_given and parameter.name not in ("plan", "load", "store", "ray", "as_json"):
             raise InputError(
                 f"{parameter.opts[0]} goes with --trace, not with a plan.json, which has its own"
             )
@@ -155,6 +155,12 @@ def replay(
         Router, typer.Option(help="How requests are spread over replicas.")
     ] = Router.ROUND_ROBIN,
     seed: Annotated[int, typer.Option(min=0, help="Of the rate scaling.")] = 0,
+    load: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9, help="With a plan: replay this times the mean rates; none: the rates planned for."
+        ),
+    ] = None,
     store: Store = None,
     ray: Ray = None,
     as_json: AsJson = False,
@@ -163,8 +169,10 @@ def replay(
     single = {"--trace": trace, "--model": model, "--chip": chip}
     if plan is not None:
         _check_nothing_else_given(ctx)
-        _replay_plan(plan, store, as_json, ray)
+        _replay_plan(plan, store, as_json, ray, load)
         return
+    if load is not None:
+        raise InputError("--load goes with a plan.json: give a single trace its --rate")
     if ray is not None:
         raise InputError("--ray goes with a plan.json: a single trace is replayed here")
     missing = [name for name, value in single.items() if value is None]
@@ -190,7 +198,7 @@ def replay(
     )
 
 
-def _replay_plan(path: Path, store: Path | None, as_json: bool, ray: str | None) -> None:
+def _replay_plan(path: Path, store: Path | None, as_json: bool, ray: str | None, load: float | None) -> None:
     """Replay every service of a plan; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import replayed_page
     from seedcorn.study import replay_plan, resolve
@@ -204,7 +212,7 @@ def _replay_plan(path: Path, store: Path | None, as_json: bool, ray: str | None)
         )
     note_compilation()
     with workers_at(ray) as workers, progress_shown() as progress:
-        replayed = replay_plan(file.plan, scenario, progress, workers)
+        replayed = replay_plan(file.plan, scenario, progress, workers, load=load)
     if as_json:
         outcomes = {
             s.service: (s.outcome, scenario.service(s.service).slo) for s in replayed.services if s.outcome

@@ -8,6 +8,7 @@ from seedcorn.domain.market import Status
 from seedcorn.domain.moves import Running, Wave
 from seedcorn.domain.offer import Offer, Refusal
 from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.robustness import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class ServicePlan:
         refusals: Every candidate that is no offer.
         load_factor: What the planned rate was multiplied by after replays that missed (1: never).
         outcome: Replay of the whole service under this plan; ``None``: not replayed.
+        trials: The same under each case that the plan must withstand.
     """
 
     service: str
@@ -56,6 +58,7 @@ class ServicePlan:
     running: tuple[Running, ...] = ()
     load_factor: float = 1.0
     outcome: Outcome | None = None
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

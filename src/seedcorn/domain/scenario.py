@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from seedcorn.domain.hardware import Pool, PoolName
 from seedcorn.domain.measurement import Measurement
 from seedcorn.domain.moves import Starting
+from seedcorn.domain.robustness import LoadCase
 from seedcorn.domain.sale import Product
 from seedcorn.domain.workload import Service, TrainingJob
 
@@ -22,6 +23,8 @@ class Planning:
         output_known: Whether a router knows how long an answer will be, and may split by it.
         rounds: How often the plan may be tightened after a replay that missed an objective.
         reference_price: What a reference-chip hour is worth in money: amount and currency.
+        spare: Nodes of each pool whose loss at once the plan withstands.
+        cases: Loads that it withstands, beside the mean rates with their margin.
         max_moves: Most replicas that may be started where none of their kind runs today.
         stickiness: What starting one must gain, in reference-chip hours an hour, beyond what it costs.
         stands_for_s: How long the plan is to stand: what a move costs once is spread over it.
@@ -36,6 +39,8 @@ class Planning:
     rounds: int = 3
     classes: int = 2
     output_known: bool = False
+    spare: int = 0
+    cases: tuple[LoadCase, ...] = ()
     max_moves: int | None = None
     stickiness: float = 0.0
     stands_for_s: float = 86_400.0

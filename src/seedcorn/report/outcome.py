@@ -3,8 +3,9 @@
 from rich.markup import escape
 from rich.table import Table
 
+from seedcorn.domain.offer import Offer
 from seedcorn.domain.outcome import Outcome, SingleReplay
-from seedcorn.domain.workload import Metric, Statistic
+from seedcorn.domain.workload import Metric, Objective, Statistic
 from seedcorn.report.tables import Page, plain_table
 from seedcorn.units import format_seconds, format_share
 
@@ -17,6 +18,19 @@ def single_page(replayed: SingleReplay) -> Page:
         f"KV cache {replayed.kv_tokens:,} tokens a replica; step times: {replayed.evidence}"
     )
     return [escape(replayed.name), setting, "", _latencies(replayed.outcome), "", _counts(replayed.outcome)]
+
+
+def slo_found(offer: Offer, outcome: Outcome | None) -> str:
+    """Each objective of the service that ``offer`` serves, with what the replay gave."""
+    if outcome is None:
+        return "not replayed"
+    return ", ".join(_held(p.objective, outcome) for p in offer.predicted)
+
+
+def _held(objective: Objective, outcome: Outcome) -> str:
+    got_s = outcome.latency(objective.metric).value_s(objective.statistic)
+    sign = "≤" if got_s <= objective.bound_s else "MISSES"
+    return f"{objective.name} {format_seconds(got_s)} {sign} {format_seconds(objective.bound_s)}"
 
 
 def _latencies(outcome: Outcome) -> Table:

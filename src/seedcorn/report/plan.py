@@ -6,11 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from seedcorn.domain.hardware import PoolName
-from seedcorn.domain.offer import Offer
-from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Alternative, Plan, ServicePlan
-from seedcorn.domain.workload import Objective
+from seedcorn.report.outcome import slo_found
 from seedcorn.report.tables import Page, plain_table
+from seedcorn.report.trials import trials_table
 from seedcorn.report.waves import moves_of, today_sentence, waves_part
 from seedcorn.units import format_seconds, format_share
 
@@ -29,6 +28,8 @@ def plan_page(plan: Plan) -> Page:
     page: list[Table | Text | str] = [headline(plan), "", _services(plan), "", _pools(plan)]
     if plan.jobs:
         page += ["", _jobs(plan)]
+    if (trials := trials_table(plan)) is not None:
+        page += ["", trials]
     if plan.waves:
         page += ["", *waves_part(plan)]
     if plan.defaults:
@@ -63,9 +64,16 @@ def replayed_page(plan: Plan) -> Page:
             f"{outcome.output_tokens_per_s:,.0f}",
             format_share(outcome.busy_share),
             "-" if outcome.slo_attainment_share is None else format_share(outcome.slo_attainment_share),
-            _slo(service.deployments[0].offer, outcome),
+            slo_found(service.deployments[0].offer, outcome),
         )
-    return ["Every SLO held in replay." if plan.slos_held else "NOT every SLO held in replay.", "", table]
+    page: list[Table | Text | str] = [
+        "Every SLO held in replay." if plan.slos_held else "NOT every SLO held in replay.",
+        "",
+        table,
+    ]
+    if (trials := trials_table(plan)) is not None:
+        page += ["", trials]
+    return page
 
 
 def explain_page(plan: Plan, service: ServicePlan) -> Page:
@@ -139,22 +147,9 @@ def _services(plan: Plan) -> Table:
                 f"{deployment.chips:,}",
                 format_share(deployment.share),
                 deployment.offer.evidence,
-                _slo(deployment.offer, service.outcome) if i == 0 else "",
+                slo_found(deployment.offer, service.outcome) if i == 0 else "",
             )
     return table
-
-
-def _slo(offer: Offer, outcome: Outcome | None) -> str:
-    """Each objective with what the replay gave."""
-    if outcome is None:
-        return "not replayed"
-    return ", ".join(_held(p.objective, outcome) for p in offer.predicted)
-
-
-def _held(objective: Objective, outcome: Outcome) -> str:
-    got_s = outcome.latency(objective.metric).value_s(objective.statistic)
-    sign = "≤" if got_s <= objective.bound_s else "MISSES"
-    return f"{objective.name} {format_seconds(got_s)} {sign} {format_seconds(objective.bound_s)}"
 
 
 def _pools(plan: Plan) -> Table:

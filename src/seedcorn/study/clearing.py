@@ -19,6 +19,7 @@ from seedcorn.study.gangs import Gang, market_job
 from seedcorn.study.moves import leaving, settled, staying, with_moves
 from seedcorn.study.numeraire import Numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s
+from seedcorn.study.robustness import withstanding
 from seedcorn.study.tidy import tidied
 from seedcorn.units import format_seconds
 
@@ -40,8 +41,8 @@ def market_of(
     load_factors: Mapping[str, float],
     running: Mapping[str, tuple[Running, ...]],
 ) -> Market:
-    """The scenario as a market: prices in reference-chip hours, demand with margin and load factor, moves from
-    what runs today at their cost."""
+    """The scenario as a market: prices in reference-chip hours, demand with margin and load factor, replicas to
+    spare for lost nodes, moves from what runs today at their cost."""
     market = Market(
         pools=tuple(
             MarketPool(name=pool.name, chips=pool.usable_chips, price=numeraire.prices[pool.name])
@@ -58,7 +59,7 @@ def market_of(
         ),
         jobs=tuple(market_job(job, gangs[job.name]) for job in scenario.jobs),
     )
-    return with_moves(market, scenario, book, numeraire, running)
+    return with_moves(withstanding(market, scenario, book), scenario, book, numeraire, running)
 
 
 def cleared(market: Market, scenario: Scenario, progress: Progress) -> Allocation:

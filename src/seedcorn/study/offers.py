@@ -66,8 +66,11 @@ def offer_book(scenario: Scenario, progress: Progress, workers: Workers = HERE) 
 
 
 def demand_req_per_s(service: Service, scenario: Scenario, load_factor: float = 1.0) -> float:
-    """Rate to plan for: the mean, the load margin, and what replays of earlier rounds asked for."""
-    return service.rate_per_s * (1 + scenario.planning.load_margin) * load_factor
+    """Rate to plan for: the mean with the load margin, or the highest of the load cases if that is more; and
+    what replays of earlier rounds asked for."""
+    planning = scenario.planning
+    above = max(1 + planning.load_margin, *(case.load.get(service.name, 0.0) for case in planning.cases), 0.0)
+    return service.rate_per_s * above * load_factor
 
 
 def planned_traffic(service: Service, scenario: Scenario) -> Trace:

@@ -1,7 +1,7 @@
 """Plan, replay the plan, tighten, plan again; then say it all in one value."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seedcorn.domain.hardware import PoolName
@@ -9,6 +9,7 @@ from seedcorn.domain.market import Allocation
 from seedcorn.domain.moves import Running
 from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Deployment, Plan, PoolPlan, ServicePlan
+from seedcorn.domain.robustness import Trial
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
 from seedcorn.errors import Infeasible, InputError
@@ -23,11 +24,16 @@ from seedcorn.study.clearing import (
 )
 from seedcorn.study.gangs import Gang, gangs_of, job_plan
 from seedcorn.study.numeraire import Numeraire, numeraire
-from seedcorn.study.offers import OfferBook, Progress, offer_book
+from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s, offer_book
 from seedcorn.study.proof import TIGHTEN, misses, replay_service
+from seedcorn.study.robustness import at_load, failures, shortfall, trials
 from seedcorn.study.today import running_today
 from seedcorn.study.waves import way_to
 from seedcorn.workers import HERE, Workers
+
+MOST_MADE_UP = 0.5
+"""Share of a service's rate that one round makes up for at most: what a lost node takes shrinks against a
+service that grows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,12 @@ class Round:
     allocation: Allocation
     deployments: Mapping[str, tuple[Deployment, ...]]
     outcomes: Mapping[str, Outcome]
+    trials: Mapping[str, tuple[Trial, ...]]
+
+    def holds(self, service: Service) -> bool:
+        """Whether every objective held, in the traffic planned for and in every trial."""
+        trials = self.trials[service.name]
+        return self.outcomes[service.name].meets(service.slo) and all(t.slos_held for t in trials)
 
 
 def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Plan:
@@ -82,8 +94,7 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
 def _worth(tried: Round, scenario: Scenario) -> tuple[bool, float]:
     """To compare plans by: first that every SLO held, then the value."""
     assert tried.allocation.objective is not None  # it cleared
-    held = all(tried.outcomes[service.name].meets(service.slo) for service in scenario.services)
-    return held, tried.allocation.objective
+    return all(map(tried.holds, scenario.services)), tried.allocation.objective
 
 
 def _tightened(
@@ -95,19 +106,37 @@ def _tightened(
     progress: Progress,
     workers: Workers,
 ) -> Round:
-    """The last of rounds in which load is added wherever a replay missed an objective."""
+    """The last of rounds in which load is added wherever a replay missed an objective, or too little outlives a lost node."""
     load_factors = {service.name: 1.0 for service in scenario.services}
     for rounds_left in reversed(range(scenario.planning.rounds + 1)):
         last = _round(scenario, book, worth, gangs, running, load_factors, progress, workers)
-        missed = [s.name for s in scenario.services if not last.outcomes[s.name].meets(s.slo)]
+        missed = [service for service in scenario.services if not last.holds(service)]
         if not missed or rounds_left == 0:
             break
-        load_factors = load_factors | {name: load_factors[name] * TIGHTEN for name in missed}
+        load_factors = load_factors | {
+            s.name: load_factors[s.name] * _tighter(s, last.deployments[s.name], scenario) for s in missed
+        }
     return last
 
 
-def replay_plan(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Plan:
-    """``plan`` with a fresh replay of every service.
+def _tighter(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> float:
+    """Factor on the planned rate after a miss: :data:`TIGHTEN`, or what makes up for a lost node if that is more."""
+    lacking = shortfall(deployments, scenario, demand_req_per_s(service, scenario))
+    return max(TIGHTEN, 1 / (1 - min(lacking, MOST_MADE_UP)))
+
+
+def replay_plan(
+    plan: Plan,
+    scenario: Scenario,
+    progress: Progress,
+    workers: Workers = HERE,
+    *,
+    load: float | None = None,
+) -> Plan:
+    """``plan`` with a fresh replay of every service, and of everything that it must withstand.
+
+    Args:
+        load: Replay this times the mean rates instead, without margin, and no trials.
 
     Raises:
         InputError: The plan leaves out a service of its scenario, or gives one nothing to run on.
@@ -116,9 +145,12 @@ def replay_plan(plan: Plan, scenario: Scenario, progress: Progress, workers: Wor
     if left_out:
         raise InputError(f"plan and scenario do not have the same services: {', '.join(sorted(left_out))}")
     deployments = {service.service: service.deployments for service in plan.services}
+    if load is not None:
+        scenario = at_load(scenario, {service.name: load for service in scenario.services})
     outcomes = _outcomes(scenario, deployments, progress, workers)
-    services = tuple(replace(s, outcome=outcomes[s.service]) for s in plan.services)
-    missed = misses(scenario, outcomes)
+    tried = _trials(scenario, deployments, progress, workers)
+    services = tuple(replace(s, outcome=outcomes[s.service], trials=tried[s.service]) for s in plan.services)
+    missed = (*misses(scenario, outcomes), *failures(tried))
     return replace(plan, services=services, replayed=True, slos_held=not missed, warnings=missed)
 
 
@@ -140,7 +172,30 @@ def _round(
         allocation=allocation,
         deployments=deployments,
         outcomes=_outcomes(scenario, deployments, progress, workers),
+        trials=_trials(scenario, deployments, progress, workers),
     )
+
+
+def _trials(
+    scenario: Scenario,
+    deployments: Mapping[str, tuple[Deployment, ...]],
+    progress: Progress,
+    workers: Workers,
+) -> dict[str, tuple[Trial, ...]]:
+    """Of every service; empty where the plan need not withstand anything."""
+    found: dict[str, tuple[Trial, ...]] = {service.name: () for service in scenario.services}
+    if not (scenario.planning.spare or scenario.planning.cases):
+        return found
+    runs = [(service, deployments[service.name]) for service in scenario.services]
+    for done, made in enumerate(workers.map(_service_trials, scenario, runs), start=1):
+        found[runs[done - 1][0].name] = made
+        progress("trying the plan", done, len(runs))
+    return found
+
+
+def _service_trials(scenario: Scenario, run: tuple[Service, tuple[Deployment, ...]]) -> tuple[Trial, ...]:
+    service, deployments = run
+    return trials(service, deployments, scenario)
 
 
 def _outcomes(
@@ -185,7 +240,7 @@ def _plan(
     by_jobs = _chips_by_pool((j.pool, j.chips) for j in jobs if j.pool is not None)
     reference = worth.reference.name
     today = sum(s.today_chips or 0 for s in services if s.today == reference)
-    missed = misses(scenario, last.outcomes)
+    missed = (*misses(scenario, last.outcomes), *failures(last.trials))
     way = way_to(scenario, running, last.deployments, last.load_factors)
     return Plan(
         name=scenario.name,
@@ -239,6 +294,7 @@ def _service_plan(
         refusals=book.refusals[service.name],
         load_factor=load_factor,
         outcome=last.outcomes[service.name],
+        trials=last.trials[service.name],
     )
 
 

@@ -59,7 +59,9 @@ def resolve(located: Located[ScenarioDocument], measurements: Sequence[Measureme
     traces: dict[str, Trace] = {}
     scenario = Scenario(
         name=document.name,
-        pools=tuple(_pool(located, i, pool) for i, pool in enumerate(document.fleet.pools)),
+        pools=tuple(
+            _pool(located, i, pool, document.planning.spare) for i, pool in enumerate(document.fleet.pools)
+        ),
         services=tuple(_service(located, i, s, traces) for i, s in enumerate(document.services)),
         jobs=tuple(_job(located, i, job) for i, job in enumerate(document.training)),
         planning=_planning(document),
@@ -80,7 +82,7 @@ def placed(where: str) -> Iterator[None]:
         raise error.at(where) from None
 
 
-def _pool(located: Located[ScenarioDocument], i: int, pool: PoolDocument) -> Pool:
+def _pool(located: Located[ScenarioDocument], i: int, pool: PoolDocument, spare_nodes: int) -> Pool:
     assert pool.chip is not None and pool.chips is not None  # of the document, or of the ledger
     with placed(located.where("fleet", "pools", i, "chip")):
         chip = find_chip(located.reference(pool.chip)).chip
@@ -90,7 +92,7 @@ def _pool(located: Located[ScenarioDocument], i: int, pool: PoolDocument) -> Poo
         chips=pool.chips,
         chips_per_node=pool.chips_per_node,
         network_bytes_per_s=pool.network,
-        spare=pool.spare,
+        spare=min(max(pool.spare, spare_nodes * pool.chips_per_node), pool.chips),
         price=pool.price,
     )
 
@@ -189,6 +191,8 @@ def _planning(document: ScenarioDocument) -> Planning:
         rounds=planning.rounds,
         classes=planning.classes,
         output_known=planning.output_known,
+        spare=planning.spare,
+        cases=tuple(case.case for case in planning.scenarios),
         max_moves=planning.max_moves,
         stickiness=planning.stickiness,
         stands_for_s=planning.stands_for,

@@ -33,6 +33,7 @@ from seedcorn.wire.outcome import (
     outcome_fields,
     outcome_from,
 )
+from seedcorn.wire.robustness import TrialDocument, trial_document, trial_from
 from seedcorn.wire.scenario import (
     EngineDocument,
     ScenarioDocument,
@@ -119,6 +120,9 @@ class ServicePlanDocument(Document):
     deployments: Many[DeploymentDocument] = Field(description="Where it goes.")
     outcome: OutcomeFields | None = Field(
         description="Replay of the service under this plan, if it was replayed."
+    )
+    trials: Many[TrialDocument] = Field(
+        default=(), description="The same under each case that the plan must withstand."
     )
     offers: Many[OfferDocument] = Field(description="Every kind of replica that works.")
     alternatives: Many[AlternativeDocument] = Field(description="Each offer alone, cheapest first.")
@@ -287,6 +291,7 @@ def _service_document(service: ServicePlan) -> ServicePlanDocument:
             for d in service.deployments
         ),
         outcome=None if service.outcome is None else outcome_fields(service.outcome),
+        trials=tuple(map(trial_document, service.trials)),
         offers=tuple(_offer_document(name, offer) for offer, name in names.items()),
         alternatives=tuple(
             AlternativeDocument(offer=names[a.offer], replicas=a.replicas, chips=a.chips, cost=a.cost)
@@ -395,6 +400,7 @@ def _service(document: ServicePlanDocument) -> ServicePlan:
         refusals=tuple(_refusal(document.service, refusal) for refusal in document.refusals),
         load_factor=document.load_factor,
         outcome=None if document.outcome is None else outcome_from(document.outcome),
+        trials=tuple(map(trial_from, document.trials)),
     )
 
 

@@ -45,6 +45,7 @@ from seedcorn.wire.horizon import (
     pools_named,
 )
 from seedcorn.wire.moves import StartingDocument, TodayDocument
+from seedcorn.wire.robustness import LoadCaseDocument, case_problems
 
 _ENGINE = EngineSettings()
 
@@ -305,6 +306,16 @@ class PlanningDocument(Document):
         default=False,
         description="Whether routers know how long an answer will be (every client sets `max_tokens`), and may split by it.",
     )
+    spare: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Nodes of each pool whose loss at once the plan withstands: the replicas left carry the planned rate, and "
+        "as many nodes are kept free to start the lost ones again.",
+    )
+    scenarios: Many[LoadCaseDocument] = Field(
+        default=(), description="Forecasts, any of which may come true: the plan holds in each as it stands."
+    )
     max_moves: Annotated[int | None, Absent("any number")] = Field(
         default=None,
         ge=0,
@@ -356,7 +367,7 @@ class ScenarioDocument(Document):
 
     def warnings(self) -> list[tuple[str, str]]:
         """(path, what) of what is accepted and looks odd."""
-        return list(_partial_nodes(self))
+        return [*_partial_nodes(self), *_all_spare(self)]
 
     def defaults_used(self) -> dict[str, str]:
         """Path → default, for every key left out; items of a list share one line (``services[].pools``)."""
@@ -395,6 +406,9 @@ def scenario_problems(scenario: ScenarioDocument) -> Iterator[Problem]:
     for i, product in enumerate(scenario.resale):
         yield from _resale_problems(("resale", i), product)
     yield from horizon_problems(scenario)
+    cases, names = scenario.planning.scenarios, [service.name for service in scenario.services]
+    yield from _twice([case.name for case in cases], "planning", "scenarios", key="name")
+    yield from case_problems(("planning", "scenarios"), cases, names)
 
 
 def _twice(names: Sequence[str], *steps: Step, key: str | None = None) -> Iterator[Problem]:
@@ -569,3 +583,11 @@ def _partial_nodes(scenario: ScenarioDocument) -> Paths:
         if left:
             what = f"{pool.chips} chips are not whole nodes of {pool.chips_per_node}: the last has {left}"
             yield f"fleet.pools[{i}].chips", what
+
+
+def _all_spare(scenario: ScenarioDocument) -> Paths:
+    nodes = scenario.planning.spare
+    for i, pool in enumerate(scenario.fleet.pools):
+        if pool.chips is not None and nodes * pool.chips_per_node >= pool.chips:
+            kept = f"planning.spare keeps {nodes} nodes of {pool.chips_per_node} chips free"
+            yield f"fleet.pools[{i}]", f"{kept}: all of pool {pool.name!r}, so nothing is planned on it"
