@@ -1,6 +1,6 @@
 """The plan: what runs where, what it frees, and how sure we are. Values only; ``wire`` writes the file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seedcorn.domain.hardware import ChipName, PoolName
@@ -8,21 +8,50 @@ from seedcorn.domain.market import Status
 from seedcorn.domain.moves import Running, Wave
 from seedcorn.domain.offer import Offer, Refusal
 from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.prediction import Interval
 from seedcorn.domain.robustness import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Uncertainty:
+    """What is open about a deployment, because its step model is a prediction.
+
+    Attributes:
+        capacity_req_per_s: Of one replica, by replay: where steps take as long as predicted, and at both
+            ends of the interval that holds them nine times in ten. The low end is 0 where the slow end
+            misses an objective at any rate.
+        replicas: How many would do if steps took as long as predicted.
+    """
+
+    capacity_req_per_s: Interval
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Replicas of one offer; ``share`` is the part of the service's traffic routed to them."""
+    """Replicas of one offer.
+
+    Attributes:
+        share: Part of the service's traffic routed to them.
+        uncertainty: ``None``: not known, in plans of earlier versions.
+    """
 
     offer: Offer
     replicas: int
     share: float
+    uncertainty: Uncertainty | None = None
 
     @property
     def chips(self) -> int:
         """Chips in all."""
         return self.replicas * self.offer.candidate.parallelism.chips
+
+    @property
+    def chips_for_uncertainty(self) -> int:
+        """Chips that stand by because steps may take longer than predicted."""
+        if self.uncertainty is None:
+            return 0
+        return (self.replicas - self.uncertainty.replicas) * self.offer.candidate.parallelism.chips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +159,14 @@ class Plan:
     waves: tuple[Wave, ...] = ()
     warnings: tuple[str, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
+
+    def full_prices(self) -> dict[PoolName, float]:
+        """A chip-hour of each pool, scarcity included, in reference-chip hours."""
+        return {pool.pool: pool.price + pool.shadow_price for pool in self.pools}
+
+    def cost_of_uncertainty(self, services: Iterable[ServicePlan]) -> float:
+        """Reference-chip hours an hour of the chips that stand by for uncertainty."""
+        prices = self.full_prices()
+        return sum(
+            d.chips_for_uncertainty * prices[d.offer.candidate.pool] for s in services for d in s.deployments
+        )

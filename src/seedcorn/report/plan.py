@@ -1,6 +1,6 @@
 """A plan for people: the answer first, then who goes where, what each pool is worth, what trains."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 from rich.text import Text
@@ -112,7 +112,7 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
     page: list[Table | str] = [_why(service)]
     if (today := today_sentence(service)) is not None:
         page.append(today)
-    page += ["", alternatives]
+    page += [*_doubts(plan, service), "", alternatives]
     if (moves := moves_of(service.service, plan.waves)) is not None:
         page += ["", moves]
     if service.refusals:
@@ -211,6 +211,31 @@ def _why(service: ServicePlan) -> str:
         f"{d.replicas:,} x {d.offer.name} ({format_share(d.share)})" for d in service.deployments
     )
     return f"{service.service} goes to {goes}."
+
+
+def _doubts(plan: Plan, service: ServicePlan) -> list[str]:
+    """How far the capacities may be off, and what is spent for it."""
+    lines = []
+    for deployment in service.deployments:
+        if deployment.uncertainty is not None:
+            offer, capacity = deployment.offer, deployment.uncertainty.capacity_req_per_s
+            lines.append(
+                f"{offer.name}: {offer.capacity_req_per_s:,.3g} requests/s a replica planned; "
+                f"{capacity.value:,.3g} likely, {capacity.low:,.3g} to {capacity.high:,.3g} nine times in ten; "
+                f"evidence: {offer.evidence}."
+            )
+    if lines:
+        lines.append(
+            f"Uncertainty takes {_chips_for_uncertainty([service])} of its chips, "
+            f"{plan.cost_of_uncertainty([service]):,.2f} {plan.reference_pool} chip-hours an hour; "
+            f"{_chips_for_uncertainty(plan.services)} chips and {plan.cost_of_uncertainty(plan.services):,.2f} in the whole "
+            "plan. What measuring would save: seedcorn evidence wanted."
+        )
+    return lines
+
+
+def _chips_for_uncertainty(services: Iterable[ServicePlan]) -> str:
+    return f"{sum(d.chips_for_uncertainty for s in services for d in s.deployments):,}"
 
 
 def _chips_needed(alternative: Alternative, usable: Mapping[PoolName, int]) -> str:

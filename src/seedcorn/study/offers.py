@@ -85,7 +85,12 @@ def pools_of(service: Service, scenario: Scenario) -> tuple[Pool, ...]:
 
 
 def cautious_step_model(candidate: Candidate, scenario: Scenario) -> StepModel:
-    """The candidate's step model of the best grade, at the planning confidence: an uncertain chip gets honest headroom.
+    """The candidate's step model of the best grade, at the planning confidence: an uncertain chip gets honest headroom."""
+    return step_model_at(candidate, scenario, scenario.planning.confidence)
+
+
+def step_model_at(candidate: Candidate, scenario: Scenario, quantile: float) -> StepModel:
+    """The candidate's step model of the best grade, with steps as long as a quantile of its uncertainty says.
 
     Step times are log-normal about the prediction, so the quantile q slows every step by exp(z_q σ).
     """
@@ -99,8 +104,7 @@ def cautious_step_model(candidate: Candidate, scenario: Scenario) -> StepModel:
         chips_per_node=pool.chips_per_node,
         measurements=scenario.measurements,
     )
-    z = NormalDist().inv_cdf(scenario.planning.confidence)
-    return predicted.slowed(math.exp(z * predicted.log_sigma))
+    return predicted.slowed(math.exp(NormalDist().inv_cdf(quantile) * predicted.log_sigma))
 
 
 def serving_candidates(service: Service, scenario: Scenario) -> tuple[Candidate, ...]:

@@ -28,6 +28,7 @@ from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s, offer_b
 from seedcorn.study.proof import TIGHTEN, misses, replay_service
 from seedcorn.study.robustness import at_load, failures, shortfall, trials
 from seedcorn.study.today import running_today
+from seedcorn.study.uncertainty import with_uncertainty
 from seedcorn.study.waves import way_to
 from seedcorn.workers import HERE, Workers
 
@@ -59,6 +60,12 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
         Infeasible: A service or job that nothing can carry, or a fleet that cannot carry all; says what
             binds and the nearest change that works.
     """
+    found = _found(scenario, progress, workers)
+    return replace(found, services=with_uncertainty(found.services, scenario, progress, workers))
+
+
+def _found(scenario: Scenario, progress: Progress, workers: Workers) -> Plan:
+    """The best plan, traffic split or whole."""
     worth = numeraire(scenario)
     gangs = {job.name: gangs_of(job, scenario, worth) for job in scenario.jobs}
     whole = offer_book(scenario, progress, workers)

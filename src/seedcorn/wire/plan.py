@@ -40,6 +40,7 @@ from seedcorn.wire.scenario import (
     objective_from,
     scenario_problems,
 )
+from seedcorn.wire.uncertainty import UncertaintyDocument
 from seedcorn.wire.waves import (
     RunningDocument,
     WaveDocument,
@@ -97,6 +98,9 @@ class DeploymentDocument(Document):
     share: Number = Field(description="Part of the service's traffic routed to them.")
     class_share: Number | None = Field(
         default=None, description="Part of their offer's request class; `null`: traffic is not split."
+    )
+    uncertainty: UncertaintyDocument | None = Field(
+        default=None, description="How far their capacity may be off, and what that costs; `null`: not known."
     )
 
 
@@ -287,6 +291,9 @@ def _service_document(service: ServicePlan) -> ServicePlanDocument:
                 chips=d.chips,
                 share=d.share,
                 class_share=_class_share(d, service.deployments),
+                uncertainty=None
+                if d.uncertainty is None
+                else UncertaintyDocument.of(d.uncertainty, chips=d.chips_for_uncertainty),
             )
             for d in service.deployments
         ),
@@ -387,7 +394,12 @@ def _service(document: ServicePlanDocument) -> ServicePlan:
     return ServicePlan(
         service=document.service,
         deployments=tuple(
-            Deployment(offer=offers[d.offer], replicas=d.replicas, share=d.share)
+            Deployment(
+                offer=offers[d.offer],
+                replicas=d.replicas,
+                share=d.share,
+                uncertainty=None if d.uncertainty is None else d.uncertainty.value(),
+            )
             for d in document.deployments
         ),
         today=None if document.today is None else PoolName(document.today),
