@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seedcorn.cli.output import print_json, print_page, progress_shown
+from seedcorn.cli.output import note_compilation, print_json, print_page, progress_shown, warn
 from seedcorn.domain.hardware import Dtype
 from seedcorn.errors import InputError
 from seedcorn.units import seconds
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     evidence.command("import")(import_report)
     evidence.command("measure")(measure_server)
     evidence.command("list")(list_kept)
+    evidence.command("wanted")(list_wanted)
     app.add_typer(evidence)
 
 
@@ -215,3 +216,33 @@ def list_kept(store: Store = None, as_json: AsJson = False) -> None:
         )
     else:
         print_page(evidence_page(found, folder))
+
+
+def list_wanted(
+    file: Annotated[Path, typer.Argument(help="A scenario.yaml, which is planned first, or a plan.json.")],
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank the measurements worth making by what certainty would free, with the command that makes each."""
+    from seedcorn.report.wanted import wanted_document, wanted_page
+    from seedcorn.study import plan_scenario, resolve, wanted
+    from seedcorn.wire import read_plan, read_scenario
+
+    measurements = kept_measurements(store)
+    note_compilation()
+    with progress_shown() as progress:
+        if file.suffix == ".json":
+            read = read_plan(file)
+            plan, scenario = read.plan, resolve(read.scenario, measurements)
+            if scenario.inputs_hash != plan.inputs_hash:
+                warn(
+                    f"{file}: seedcorn itself, a chip, model, trace or measurement is not what the plan was made from"
+                )
+        else:
+            scenario = resolve(read_scenario(file), measurements)
+            plan = plan_scenario(scenario, progress)
+        found = wanted(plan, scenario, progress)
+    if as_json:
+        print_json(wanted_document(found, plan.reference_pool))
+    else:
+        print_page(wanted_page(found, plan.reference_pool))

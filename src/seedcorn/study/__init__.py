@@ -9,6 +9,7 @@ from seedcorn.study.predict import ServingQuestion, TrainingQuestion, predict_se
 from seedcorn.study.resolve import resolve
 from seedcorn.study.selling import quote, sale_of
 from seedcorn.study.single import replay_single
+from seedcorn.study.wanted import wanted
 from seedcorn.study.what_if import WhatIf, sweep
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "resolve",
     "sale_of",
     "sweep",
+    "wanted",
 ]
