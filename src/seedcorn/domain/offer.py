@@ -1,6 +1,8 @@
 """An offer: one way to serve a service, and what one replica of it carries."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from seedcorn.domain.hardware import Dtype, PoolName
@@ -38,18 +40,63 @@ class Parallelism:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One replica to be: where, in what number format, how spread, with which scheduler limits."""
+    """One replica to be: where, in what number format, how spread, with which scheduler limits.
+
+    With ``prefill`` it is a unit of several, whose prompts are computed apart (``Disaggregated``); what is
+    said here is then said of its decode side.
+    """
 
     service: str
     pool: PoolName
     dtype: Dtype
     parallelism: Parallelism
     engine: EngineSettings
+    prefill: "PrefillSide | None" = None
 
     @property
     def name(self) -> str:
-        """Stable, readable key: ``h20/fp8/tp2``."""
-        return f"{self.pool}/{self.dtype}/{self.parallelism}"
+        """Stable, readable key: ``h20/fp8/tp2``, and of a unit ``2xh800/fp8/tp1+3xh20/fp8/tp2``."""
+        replica = f"{self.pool}/{self.dtype}/{self.parallelism}"
+        if self.prefill is None:
+            return replica
+        return (
+            f"{self.prefill.replicas}x{self.prefill.candidate.name}+{self.prefill.decode_replicas}x{replica}"
+        )
+
+    @property
+    def chips(self) -> Mapping[PoolName, int]:
+        """Chips by pool: of one pool, or of the two that a unit's sides are in."""
+        if self.prefill is None:
+            return {self.pool: self.parallelism.chips}
+        chips = Counter({self.pool: self.prefill.decode_replicas * self.parallelism.chips})
+        side = self.prefill.candidate
+        chips[side.pool] += self.prefill.replicas * side.parallelism.chips
+        return chips
+
+    @property
+    def num_chips(self) -> int:
+        """Chips of all pools."""
+        return sum(self.chips.values())
+
+    @property
+    def decode(self) -> "Candidate":
+        """One replica of a unit's decode side; a replica that does everything is its own."""
+        return replace(self, prefill=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefillSide:
+    """What a unit has besides one decode replica.
+
+    Attributes:
+        candidate: One prefill replica.
+        replicas: How many.
+        decode_replicas: How many replicas decode what these prefill.
+    """
+
+    candidate: Candidate
+    replicas: int
+    decode_replicas: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

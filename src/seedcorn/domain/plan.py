@@ -44,7 +44,11 @@ class Deployment:
     @property
     def chips(self) -> int:
         """Chips in all."""
-        return self.replicas * self.offer.candidate.parallelism.chips
+        return self.replicas * self.offer.candidate.num_chips
+
+    def chips_of(self, pool: PoolName) -> int:
+        """Chips in ``pool``."""
+        return self.replicas * self.offer.candidate.chips.get(pool, 0)
 
     @property
     def chips_for_uncertainty(self) -> int:

@@ -246,6 +246,7 @@ class Service:
         pools: Pools it may run on; empty: all.
         engines: Scheduler limits to choose from; the best of them is taken for each replica.
         routing: How requests find a replica.
+        disaggregate: Whether prompts may be computed on other replicas than answers.
     """
 
     name: str
@@ -259,6 +260,7 @@ class Service:
     pools: tuple[PoolName, ...] = ()
     engines: tuple[EngineSettings, ...] = (EngineSettings(),)
     routing: Routing = Routing()
+    disaggregate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

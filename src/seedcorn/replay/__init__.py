@@ -1,9 +1,10 @@
 """Exact replay of real traffic through a model of continuous batching."""
 
 from seedcorn.replay.availability import Spell, drawn_outages, interrupted, slot_spells
-from seedcorn.replay.capacity import Capacity, CapacitySearch, Replica, capacity
+from seedcorn.replay.capacity import Capacity, CapacitySearch, Replica, Server, capacity
 from seedcorn.replay.closed_loop import closed_loop
 from seedcorn.replay.day import day_curve, day_curves, day_of_trace, generated_day, read_day
+from seedcorn.replay.disaggregation import DecodeSide, Disaggregated, Link, Side, UnitGroup
 from seedcorn.replay.fleet import replay, replay_groups
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.serving import Operations, ReplicaGroup, serve
@@ -15,12 +16,18 @@ from seedcorn.replay.traffic import compressed, part, scaled
 __all__ = [
     "Capacity",
     "CapacitySearch",
+    "DecodeSide",
+    "Disaggregated",
+    "Link",
     "Operations",
     "Replica",
     "ReplicaGroup",
     "RequestTimes",
+    "Server",
+    "Side",
     "Spell",
     "StreamSums",
+    "UnitGroup",
     "bundled_traces",
     "capacity",
     "closed_loop",

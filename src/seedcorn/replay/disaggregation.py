@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedcorn.domain.outcome import Outcome
-from seedcorn.domain.workload import EngineSettings, Trace
+from seedcorn.domain.workload import ALL_REQUESTS, EngineSettings, RequestClass, Trace
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.kernels import routing, transfer
 from seedcorn.replay.metrics import outcome
@@ -77,6 +77,44 @@ class Disaggregated:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitGroup:
+    """Like units, that get ``share`` of the traffic, as a ``ReplicaGroup`` does; ``replicas`` counts units."""
+
+    unit: Disaggregated
+    replicas: int
+    share: float = 1.0
+    request_class: RequestClass = ALL_REQUESTS
+
+    @property
+    def held_tokens(self) -> int:
+        """KV tokens of the longest request that a unit can hold."""
+        return self.unit.held_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeSide:
+    """Decode replicas alone, handed every request with its prompt computed as it arrives: what that side carries.
+
+    The first token counts as there on arrival, so TTFT is 0 and TPOT holds the wait for room.
+    """
+
+    side: Side
+
+    @property
+    def held_tokens(self) -> int:
+        """KV tokens of the longest request that it can hold."""
+        return _held(self.side)
+
+    def replayed(self, trace: Trace, copies: int = 1) -> Outcome:
+        """Outcome of the requests of ``trace`` that have a second token, on ``copies`` of the side."""
+        trace = part(trace, trace.output_tokens > 1)
+        side = replace(self.side, replicas=self.side.replicas * copies)
+        receiver = (np.arange(trace.num_requests) % side.replicas).astype(np.int32)
+        times = _decoded(side, trace, np.arange(trace.num_requests), trace.arrival_s, receiver)
+        return outcome(replace(times, first_token_s=trace.arrival_s), trace)
+
+
 def disaggregated_times(unit: Disaggregated, trace: Trace) -> RequestTimes:
     """What becomes of every request of ``trace``; replicas are numbered prefill first.
 
@@ -96,7 +134,7 @@ def disaggregated_times(unit: Disaggregated, trace: Trace) -> RequestTimes:
     arrived_s = _arrived_s(
         unit, trace.input_tokens[moved], first.first_token_s[goes_on], first.replica[goes_on], receiver
     )
-    then = _decoded(unit, trace, moved, arrived_s, receiver)
+    then = _decoded(unit.decode, trace, moved, arrived_s, receiver)
 
     first_token_s, finish_s = np.full(n, np.nan), np.full(n, np.nan)
     preemptions, replica = np.zeros(n, dtype=np.int32), np.full(n, routing.TOO_LONG, dtype=np.int32)
@@ -148,14 +186,13 @@ def _arrived_s(
 
 
 def _decoded(
-    unit: Disaggregated,
+    side: Side,
     trace: Trace,
     moved: NDArray[np.int64],
     arrived_s: NDArray[np.float64],
     receiver: NDArray[np.int32],
 ) -> RequestTimes:
     """The other tokens of the requests ``moved``, in that order; their first one is part of the prompt by now."""
-    side = unit.decode
     order = np.argsort(arrived_s, kind="stable")
     prompts = trace.input_tokens[moved[order]]
     rest = replace(

@@ -9,10 +9,11 @@ from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.workload import EngineSettings, Router, Slo, Trace
 from seedcorn.errors import InputError
 from seedcorn.perf.step_model import StepModel
+from seedcorn.replay.disaggregation import UnitGroup, disaggregated_times
 from seedcorn.replay.kernels import gaps
 from seedcorn.replay.metrics import outcome
 from seedcorn.replay.serving import Operations, ReplicaGroup, serve
-from seedcorn.replay.simulation import RequestTimes, dealt, held_tokens, replay_requests
+from seedcorn.replay.simulation import RequestTimes, dealt, replay_requests
 from seedcorn.replay.traffic import part
 
 
@@ -30,7 +31,7 @@ def replay(
 
 
 def replay_groups(
-    groups: Sequence[ReplicaGroup],
+    groups: Sequence[ReplicaGroup | UnitGroup],
     trace: Trace,
     *,
     router: Router = Router.ROUND_ROBIN,
@@ -47,7 +48,7 @@ def replay_groups(
     Args:
         groups: Shares of 0 get no traffic; the others' are relative to their sum.
         trace: What arrives.
-        router: Within each group.
+        router: Within each group; a unit's sides are dealt to in turn.
         operations: What befalls requests and replicas besides; ``None``: nothing does. Groups that it names
             are those of ``groups``, all of which must have a share and replicas then.
         slo: For ``slo_attainment_share``.
@@ -58,7 +59,12 @@ def replay_groups(
     group_of = _dealt_by_class(serving, trace)
     if operations is not None:
         assert len(serving) == len(groups), "operations name groups by number"
-        times = serve(serving, trace, group_of, router=router, operations=operations)
+        replicas = [group for group in serving if isinstance(group, ReplicaGroup)]
+        if len(replicas) < len(serving):
+            raise InputError(
+                "faults, limits and spilling are not replayed where prompts are computed apart: take 'disaggregate' away"
+            )
+        times = serve(replicas, trace, group_of, router=router, operations=operations)
         return outcome(times, trace, slo=slo)
     n = trace.num_requests
     first_token_s, finish_s = np.full(n, np.nan), np.full(n, np.nan)
@@ -67,16 +73,14 @@ def replay_groups(
     busy_s, steps, first_replica = [], 0, 0
     for g, group in enumerate(serving):
         mine = group_of == g
-        times = replay_requests(
-            [group.step_model] * group.replicas, group.engine, part(trace, mine), router=router
-        )
+        times = _group_times(group, part(trace, mine), router)
         first_token_s[mine], finish_s[mine] = times.first_token_s, times.finish_s
         preemptions[mine] = times.preemptions
         replica[mine] = np.where(times.replica >= 0, times.replica + first_replica, -1)
         gap_counts += times.gap_counts
         busy_s.append(times.busy_s)
         steps += times.steps
-        first_replica += group.replicas
+        first_replica += times.busy_s.shape[0]
     together = RequestTimes(
         first_token_s=first_token_s,
         finish_s=finish_s,
@@ -89,7 +93,13 @@ def replay_groups(
     return outcome(together, trace, slo=slo)
 
 
-def _dealt_by_class(groups: Sequence[ReplicaGroup], trace: Trace) -> NDArray[np.int32]:
+def _group_times(group: ReplicaGroup | UnitGroup, trace: Trace, router: Router) -> RequestTimes:
+    if isinstance(group, UnitGroup):
+        return disaggregated_times(group.unit.copied(group.replicas), trace)
+    return replay_requests([group.step_model] * group.replicas, group.engine, trace, router=router)
+
+
+def _dealt_by_class(groups: Sequence[ReplicaGroup | UnitGroup], trace: Trace) -> NDArray[np.int32]:
     """(num_requests,) which of ``groups`` each request goes to; −1 where none takes or holds it."""
     group_of = np.full(trace.num_requests, -1, dtype=np.int32)
     taken = np.zeros(trace.num_requests, dtype=np.bool_)
@@ -99,7 +109,7 @@ def _dealt_by_class(groups: Sequence[ReplicaGroup], trace: Trace) -> NDArray[np.
         if (taken & mine).any():
             raise InputError(f"request class {request_class.name!r} shares requests with another class")
         taken |= mine
-        capacity_tokens = np.array([held_tokens(groups[g].step_model, groups[g].engine) for g in members])
+        capacity_tokens = np.array([groups[g].held_tokens for g in members])
         member_of = dealt(part(trace, mine), capacity_tokens, np.array([groups[g].share for g in members]))
         group_of[mine] = np.append(members, -1)[member_of]
     return group_of

@@ -50,6 +50,11 @@ class ReplicaGroup:
     share: float = 1.0
     request_class: RequestClass = ALL_REQUESTS
 
+    @property
+    def held_tokens(self) -> int:
+        """KV tokens of the longest request that a replica can hold."""
+        return held_tokens(self.step_model, self.engine)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:

@@ -240,8 +240,9 @@ def _chips_for_uncertainty(services: Iterable[ServicePlan]) -> str:
 
 def _chips_needed(alternative: Alternative, usable: Mapping[PoolName, int]) -> str:
     """Chips that the alternative takes, and how many there are if that is fewer."""
-    there = usable[alternative.offer.candidate.pool]
-    return f"{alternative.chips:,}" + (f" of {there:,}" if alternative.chips > there else "")
+    chips = alternative.offer.candidate.chips
+    short = [usable[pool] for pool, count in chips.items() if alternative.replicas * count > usable[pool]]
+    return f"{alternative.chips:,}" + (f" of {min(short):,}" if short else "")
 
 
 def _dearer(alternative: Alternative, cheapest: float) -> str:

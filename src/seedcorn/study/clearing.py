@@ -205,7 +205,7 @@ def _market_service(
         offers=tuple(
             MarketOffer(
                 name=offer.name,
-                chips={offer.candidate.pool: offer.candidate.parallelism.chips},
+                chips=offer.candidate.chips,
                 capacity={offer.request_class.name: offer.capacity_req_per_s},
             )
             for offer in offers
@@ -218,7 +218,8 @@ def _preferred(other: Offer, offer: Offer, service: Service) -> bool:
     """Whether ``other`` is the same replica in a format the owner prefers, and carries no less."""
     ours, theirs = offer.candidate, other.candidate
     return (
-        (ours.pool, ours.parallelism.chips) == (theirs.pool, theirs.parallelism.chips)
+        ours.chips == theirs.chips
+        and (ours.prefill is None) == (theirs.prefill is None)
         and other.request_class == offer.request_class
         and _rank(theirs.dtype, service) < _rank(ours.dtype, service)
         and other.capacity_req_per_s >= offer.capacity_req_per_s
@@ -232,5 +233,5 @@ def _rank(dtype: Dtype, service: Service) -> int:
 
 def _alternative(offer: Offer, demand: float, prices: Mapping[PoolName, float]) -> Alternative:
     replicas = math.ceil(demand / offer.capacity_req_per_s)
-    chips = replicas * offer.candidate.parallelism.chips
-    return Alternative(offer=offer, replicas=replicas, chips=chips, cost=chips * prices[offer.candidate.pool])
+    cost = replicas * sum(chips * prices[pool] for pool, chips in offer.candidate.chips.items())
+    return Alternative(offer=offer, replicas=replicas, chips=replicas * offer.candidate.num_chips, cost=cost)

@@ -26,7 +26,7 @@ def move_cost(candidate: Candidate, scenario: Scenario, numeraire: Numeraire) ->
     """
     planning = scenario.planning
     idle_s = start_s(candidate, scenario) + drain_s(scenario.service(candidate.service), scenario)
-    worth = candidate.parallelism.chips * numeraire.prices[candidate.pool]
+    worth = sum(chips * numeraire.prices[pool] for pool, chips in candidate.chips.items())
     return worth * idle_s / planning.stands_for_s + planning.stickiness
 
 

@@ -38,7 +38,7 @@ class OfferBook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Judging:
+class Judging:
     """What every candidate is judged by."""
 
     scenario: Scenario
@@ -52,7 +52,7 @@ def offer_book(scenario: Scenario, progress: Progress, workers: Workers = HERE) 
     refusals: dict[str, list[Refusal]] = {service.name: [] for service in scenario.services}
     progress("capacity by replay", 0, len(variants))
     traffic = {service.name: planned_traffic(service, scenario) for service in scenario.services}
-    judging = _Judging(scenario=scenario, traffic=traffic)
+    judging = Judging(scenario=scenario, traffic=traffic)
     for done, judged in enumerate(workers.map(_judged, judging, variants), start=1):
         if isinstance(judged, Offer):
             offers[judged.candidate.service].append(judged)
@@ -144,7 +144,7 @@ def _variants(service: Service, scenario: Scenario) -> Iterator[tuple[Candidate,
             )
         for refusal in refused:
             candidate = _candidate(service, pool, refusal.dtype, refusal.parallelism, service.engines[0])
-            yield _refusal(candidate, refusal.error)
+            yield refusal_of(candidate, refusal.error)
 
 
 def _candidate(
@@ -155,7 +155,7 @@ def _candidate(
     )
 
 
-def _judged(judging: _Judging, variant: tuple[Candidate, ...] | Refusal) -> Offer | Refusal:
+def _judged(judging: Judging, variant: tuple[Candidate, ...] | Refusal) -> Offer | Refusal:
     """The best of the variant's candidates as an offer, or why none of them is one."""
     if isinstance(variant, Refusal):
         return variant
@@ -173,11 +173,12 @@ def _offer(candidate: Candidate, scenario: Scenario, traffic: Trace) -> Offer | 
         model = cautious_step_model(candidate, scenario)
         found = capacity(model, candidate.engine, traffic, service.slo, seed=scenario.planning.seed)
     except Infeasible as error:
-        return _refusal(candidate, error)
+        return refusal_of(candidate, error)
     return offer_of(candidate, model, found)
 
 
-def _refusal(candidate: Candidate, error: Infeasible) -> Refusal:
+def refusal_of(candidate: Candidate, error: Infeasible) -> Refusal:
+    """The candidate as a refusal that says why."""
     kinds = {
         DoesNotFit: RefusalKind.DOES_NOT_FIT,
         TooLong: RefusalKind.DOES_NOT_FIT,

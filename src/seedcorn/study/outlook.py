@@ -82,11 +82,12 @@ def ground_of(scenario: Scenario, horizon: Horizon, book: OfferBook) -> Ground:
 
 
 def offers_by_pool(book: OfferBook) -> dict[tuple[str, PoolName], tuple[Offer, ...]]:
-    """(service, pool) → offers there, most load a chip first."""
+    """(service, pool) → offers there, most load a chip first; units that span pools are left out."""
     found: dict[tuple[str, PoolName], list[Offer]] = {}
     for service, offers in book.offers.items():
         for offer in offers:
-            found.setdefault((service, offer.candidate.pool), []).append(offer)
+            if offer.candidate.prefill is None:
+                found.setdefault((service, offer.candidate.pool), []).append(offer)
     return {
         key: tuple(
             sorted(

@@ -22,6 +22,7 @@ from seedcorn.study.clearing import (
     full_prices,
     market_of,
 )
+from seedcorn.study.disaggregation import with_units
 from seedcorn.study.gangs import Gang, gangs_of, job_plan
 from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s, offer_book
@@ -68,7 +69,7 @@ def _found(scenario: Scenario, progress: Progress, workers: Workers) -> Plan:
     """The best plan, traffic split or whole."""
     worth = numeraire(scenario)
     gangs = {job.name: gangs_of(job, scenario, worth) for job in scenario.jobs}
-    whole = offer_book(scenario, progress, workers)
+    whole = with_units(offer_book(scenario, progress, workers), scenario, progress, workers)
     running = running_today(scenario, whole, progress, workers)
 
     def proven(book: OfferBook) -> Round:
@@ -243,7 +244,9 @@ def _plan(
         job_plan(job, gangs[job.name], award)
         for job, award in zip(scenario.jobs, allocation.jobs, strict=True)
     )
-    by_services = _chips_by_pool((d.offer.candidate.pool, d.chips) for s in services for d in s.deployments)
+    by_services = _chips_by_pool(
+        (pool, d.chips_of(pool)) for s in services for d in s.deployments for pool in d.offer.candidate.chips
+    )
     by_jobs = _chips_by_pool((j.pool, j.chips) for j in jobs if j.pool is not None)
     reference = worth.reference.name
     today = sum(s.today_chips or 0 for s in services if s.today == reference)

@@ -6,7 +6,8 @@ from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Deployment
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
-from seedcorn.replay import ReplicaGroup, replay_groups
+from seedcorn.replay import ReplicaGroup, UnitGroup, replay_groups
+from seedcorn.study.disaggregation import unit_of
 from seedcorn.study.offers import cautious_step_model, planned_traffic
 from seedcorn.units import format_seconds
 
@@ -18,17 +19,23 @@ is padded more than a round or two needs."""
 def replay_service(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> Outcome:
     """The service's trace at its rate with the load margin on top, each request dealt to deployments of its
     class by share and within each in turn, as capacities were found; step models at the planning confidence."""
-    groups = [
-        ReplicaGroup(
-            step_model=cautious_step_model(deployment.offer.candidate, scenario),
-            engine=deployment.offer.candidate.engine,
-            replicas=deployment.replicas,
-            share=deployment.share,
-            request_class=deployment.offer.request_class,
-        )
-        for deployment in deployments
-    ]
+    groups = [_group(deployment, scenario) for deployment in deployments]
     return replay_groups(groups, planned_traffic(service, scenario), slo=service.slo)
+
+
+def _group(deployment: Deployment, scenario: Scenario) -> ReplicaGroup | UnitGroup:
+    candidate, request_class = deployment.offer.candidate, deployment.offer.request_class
+    replicas, share = deployment.replicas, deployment.share
+    if candidate.prefill is not None:
+        unit = unit_of(candidate, scenario)
+        return UnitGroup(unit=unit, replicas=replicas, share=share, request_class=request_class)
+    return ReplicaGroup(
+        step_model=cautious_step_model(candidate, scenario),
+        engine=candidate.engine,
+        replicas=replicas,
+        share=share,
+        request_class=request_class,
+    )
 
 
 def misses(scenario: Scenario, outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:

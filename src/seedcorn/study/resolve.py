@@ -121,6 +121,7 @@ def _service(
         today=None if service.today is None else service.today.today,
         pools=tuple(PoolName(pool) for pool in service.pools),
         engines=_engines(service.engine),
+        disaggregate=service.disaggregate,
     )
 
 

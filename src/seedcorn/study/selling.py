@@ -39,9 +39,7 @@ class Breath:
 
     def chips(self, pool: PoolName, demand: NDArray[np.float64]) -> NDArray[np.int64]:
         """(24,) chips of ``pool`` for ``demand`` (24,)."""
-        return np.array(
-            [sum(d.chips for d in self.at(x) if d.offer.candidate.pool == pool) for x in demand.tolist()]
-        )
+        return np.array([sum(d.chips_of(pool) for d in self.at(x)) for x in demand.tolist()])
 
 
 def sale_of(scenario: Scenario, progress: Progress) -> Sale:

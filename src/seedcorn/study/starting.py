@@ -16,6 +16,8 @@ def start_s(candidate: Candidate, scenario: Scenario) -> float:
     A node reads the weights of all its chips through one storage; the nodes of a replica read side by
     side. Replicas that start on a node at once are taken to find the file in its page cache.
     """
+    if candidate.prefill is not None:  # both sides start side by side
+        return max(start_s(candidate.decode, scenario), start_s(candidate.prefill.candidate, scenario))
     starting = scenario.planning.starting
     per_chip = weights_bytes_per_chip(
         scenario.service(candidate.service).model, candidate.dtype, candidate.parallelism

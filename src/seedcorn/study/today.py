@@ -83,7 +83,8 @@ def _deployments(running: Sequence[Running], service: Service, book: OfferBook) 
 def _is_of(offer: Offer, today: Today) -> bool:
     candidate = offer.candidate
     return (
-        candidate.pool == today.pool
+        candidate.prefill is None
+        and candidate.pool == today.pool
         and today.dtype in (None, candidate.dtype)
         and today.tp in (None, candidate.parallelism.tp)
     )

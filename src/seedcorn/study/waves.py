@@ -32,6 +32,10 @@ def way_to(
     that is less. Training jobs take their chips when the last wave is done; what trains today is not
     known, so chips that no service holds today count as free.
     """
+    spanning = [n for n, those in deployments.items() if any(d.offer.candidate.prefill for d in those)]
+    if spanning:
+        names = ", ".join(map(repr, spanning))
+        return Way(waves=(), warnings=(f"no waves are planned: units of {names} take chips of two pools",))
     found = [shift for s in scenario.services for shift in _shifts(s.name, running, deployments)]
     held = {pool.name: sum(f.now * f.chips for f in found if f.pool == pool.name) for pool in scenario.pools}
     over = [pool for pool in scenario.pools if held[pool.name] > pool.chips]

@@ -15,7 +15,16 @@ from pydantic import Field, TypeAdapter
 
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import Status
-from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
+from seedcorn.domain.offer import (
+    Candidate,
+    Evidence,
+    Offer,
+    Parallelism,
+    Predicted,
+    PrefillSide,
+    Refusal,
+    RefusalKind,
+)
 from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, PoolPlan, ServicePlan
 from seedcorn.domain.workload import ALL_REQUESTS
 from seedcorn.wire._fields import Count, Document, DtypeName, Many
@@ -51,6 +60,19 @@ from seedcorn.wire.waves import (
 )
 
 
+class PrefillSideDocument(Document):
+    """The replicas that compute the prompts of a unit; the rest of the offer is then one decode replica."""
+
+    replicas: Count = Field(description="Prefill replicas of a unit.")
+    decode_replicas: Count = Field(description="Decode replicas of a unit.")
+    pool: str = Field(description="The pool that they run on.")
+    dtype: DtypeName = Field(description="Number format.")
+    tp: Count = Field(description="Tensor-parallel size.")
+    pp: Count = Field(description="Pipeline-parallel size.")
+    ep: Count = Field(description="Expert-parallel size, over chips already counted.")
+    engine: EngineDocument = Field(description="Scheduler limits.")
+
+
 class CandidateFields(Document):
     """One kind of replica: where, in what number format, how spread."""
 
@@ -60,8 +82,12 @@ class CandidateFields(Document):
     tp: Count = Field(description="Tensor-parallel size.")
     pp: Count = Field(description="Pipeline-parallel size.")
     ep: Count = Field(description="Expert-parallel size, over chips already counted.")
-    chips: int = Field(description="Chips of one replica: tp × pp.")
+    chips: int = Field(description="Chips of one replica: tp × pp; of a unit, those of all its replicas.")
     engine: EngineDocument = Field(description="Scheduler limits.")
+    prefill: PrefillSideDocument | None = Field(
+        default=None,
+        description="Where prompts are computed, if not where answers are: the offer is a unit of both sides.",
+    )
 
 
 class OfferDocument(CandidateFields):
@@ -335,7 +361,22 @@ def _candidate_fields(name: str, candidate: Candidate) -> CandidateFields:
         tp=candidate.parallelism.tp,
         pp=candidate.parallelism.pp,
         ep=candidate.parallelism.ep,
-        chips=candidate.parallelism.chips,
+        chips=candidate.num_chips,
+        engine=EngineDocument.of(candidate.engine),
+        prefill=None if candidate.prefill is None else _prefill_document(candidate.prefill),
+    )
+
+
+def _prefill_document(side: PrefillSide) -> PrefillSideDocument:
+    candidate = side.candidate
+    return PrefillSideDocument(
+        replicas=side.replicas,
+        decode_replicas=side.decode_replicas,
+        pool=candidate.pool,
+        dtype=candidate.dtype,
+        tp=candidate.parallelism.tp,
+        pp=candidate.parallelism.pp,
+        ep=candidate.parallelism.ep,
         engine=EngineDocument.of(candidate.engine),
     )
 
@@ -423,6 +464,21 @@ def _candidate(service: str, fields: CandidateFields) -> Candidate:
         dtype=fields.dtype,
         parallelism=Parallelism(tp=fields.tp, pp=fields.pp, ep=fields.ep),
         engine=fields.engine.settings,
+        prefill=None if fields.prefill is None else _prefill_side(service, fields.prefill),
+    )
+
+
+def _prefill_side(service: str, fields: PrefillSideDocument) -> PrefillSide:
+    return PrefillSide(
+        candidate=Candidate(
+            service=service,
+            pool=PoolName(fields.pool),
+            dtype=fields.dtype,
+            parallelism=Parallelism(tp=fields.tp, pp=fields.pp, ep=fields.ep),
+            engine=fields.engine.settings,
+        ),
+        replicas=fields.replicas,
+        decode_replicas=fields.decode_replicas,
     )
 
 
@@ -474,8 +530,8 @@ def _service_problems(steps: tuple[Step, ...], service: ServicePlanDocument) -> 
     for i, offer in enumerate(service.offers):
         if offer.name in chips:
             yield Problem((*steps, "offers", i, "name"), f"offer {offer.name!r} is given twice")
-        chips[offer.name] = offer.tp * offer.pp
-        yield from _wrong_chips((*steps, "offers", i), offer.chips, offer.tp * offer.pp)
+        chips[offer.name] = _chips_of(offer)
+        yield from _wrong_chips((*steps, "offers", i), offer.chips, chips[offer.name])
     for i, deployment in enumerate(service.deployments):
         at = (*steps, "deployments", i)
         yield from _unknown_offer(at, deployment.offer, chips)
@@ -483,6 +539,14 @@ def _service_problems(steps: tuple[Step, ...], service: ServicePlanDocument) -> 
         yield from _wrong_chips(at, deployment.chips, expected)
     for i, alternative in enumerate(service.alternatives):
         yield from _unknown_offer((*steps, "alternatives", i), alternative.offer, chips)
+
+
+def _chips_of(offer: OfferDocument) -> int:
+    """tp × pp; of a unit, the replicas of each side times theirs."""
+    if offer.prefill is None:
+        return offer.tp * offer.pp
+    side = offer.prefill
+    return side.decode_replicas * offer.tp * offer.pp + side.replicas * side.tp * side.pp
 
 
 def _wrong_chips(steps: tuple[Step, ...], got: int, expected: int) -> Problems:

@@ -187,6 +187,10 @@ class ServiceDocument(Document):
     )
     pools: Annotated[Many[str], Absent("every pool")] = Field(default=(), description="Pools it may run on.")
     engine: EngineDocument = Field(default_factory=EngineDocument, description="The serving engine.")
+    disaggregate: bool = Field(
+        default=False,
+        description="Whether prompts may be computed on other replicas, also of another pool, than answers.",
+    )
     growth: UncertainFactor = Field(
         default=(1.0, 1.0, 1.0),
         description="Demand in a year against today's, for `runway`: one, or [P10, P50, P90].",
