@@ -15,6 +15,7 @@ from seedcorn.cli import (
     schema,
     sell,
     solve,
+    source,
     stock,
     sweep,
 )
@@ -27,7 +28,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (plan, sweep, predict, accuracy, evidence, solve, sell, runway, catalog, rules, stock, schema):
+for command in (
+    plan,
+    sweep,
+    predict,
+    accuracy,
+    evidence,
+    solve,
+    sell,
+    runway,
+    source,
+    catalog,
+    rules,
+    stock,
+    schema,
+):
     command.register(app)
 
 

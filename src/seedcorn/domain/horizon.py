@@ -136,6 +136,26 @@ class Lever:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Within which to buy; ``None``: no limit.
+
+    Attributes:
+        exchange: Currency → what one unit of it is worth in the budget's.
+    """
+
+    budget: Money | None = None
+    power_w: float | None = None
+    exchange: Mapping[str, float] = field(default_factory=dict)
+
+    def cost(self, money: Money) -> float | None:
+        """The sum in the budget's currency (its own without a budget); ``None`` without a rate of exchange."""
+        if self.budget is None or money.currency == self.budget.currency:
+            return money.amount
+        rate = self.exchange.get(money.currency)
+        return None if rate is None else money.amount * rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exporting:
     """Whose export rules apply: ISO 3166 codes."""
 
@@ -151,6 +171,7 @@ class Horizon:
         start: First day looked at; pools are as of that day.
         draws: Futures drawn.
         growth: Service → demand in a year against the demand of a year before.
+        candidates: Catalogue chips to weigh, as supplies; ``limits`` within which to buy.
         exporting: ``None``: no rules were given, and none are applied.
     """
 
@@ -162,4 +183,6 @@ class Horizon:
     attrition: tuple[Attrition, ...] = ()
     growth: Mapping[str, Quantiles] = field(default_factory=dict)
     levers: tuple[Lever, ...] = ()
+    candidates: tuple[Supply, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     exporting: Exporting | None = None

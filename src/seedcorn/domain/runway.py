@@ -130,7 +130,7 @@ class Runway:
         supplies: In the scenario's order.
         levers: Most gained first.
         draws: Futures drawn.
-        is_advice_due: Export rules were applied.
+        disclaimer: What is said beside any answer that export rules were applied to; empty: none were.
     """
 
     name: str
@@ -142,5 +142,5 @@ class Runway:
     stayed: RunwayCase | None
     supplies: tuple[SupplyEffect, ...]
     levers: tuple[LeverEffect, ...]
-    is_advice_due: bool
+    disclaimer: str
     warnings: tuple[str, ...] = ()

@@ -66,17 +66,10 @@ class Odds:
 
 def planned(odds: Odds) -> Future:
     """The future that is planned for: medians, mean failures, step times at the planning confidence."""
-    months = len(odds.month_s) - 1
     arrivals, first_month = _arrivals(odds, odds.delivered[:, 1], odds.delay_s[:, 1])
-    stock = np.zeros((months, len(odds.chips)))
-    chips = odds.chips.copy()
-    for month in range(months):
-        chips = chips + arrivals[month]
-        stock[month] = np.floor(chips + 1e-9)
-        chips = chips * np.exp(-np.diff(odds.month_s)[month] / odds.mtbf_s)
     return _future(
         odds,
-        stock=stock,
+        stock=_mean_surviving(odds, arrivals),
         first_month=first_month,
         growth=odds.growth[:, 1],
         capacity=np.ones(odds.step_sigma.shape),
@@ -84,11 +77,15 @@ def planned(odds: Odds) -> Future:
     )
 
 
-def drawn(odds: Odds, seed: int, index: int) -> Future:
+def drawn(odds: Odds, seed: int, index: int, *, chips_fail: bool = True) -> Future:
     """The future ``index`` of those that ``seed`` stands for.
 
     Growth is one draw for all services, since one economy drives them; step times and training speeds err
     alike on all chips of a pool; deliveries of one supply share their share and their delay.
+
+    Args:
+        chips_fail: One by one, at random; else as many as on the mean, so that futures of one index differ only by
+            what differs in their odds.
     """
     rng = np.random.default_rng([seed, index])
     num_pools, num_supplies = len(odds.chips), len(odds.delivered)
@@ -99,7 +96,7 @@ def drawn(odds: Odds, seed: int, index: int) -> Future:
     arrivals, first_month = _arrivals(odds, share, delay_s)
     return _future(
         odds,
-        stock=_surviving(odds, arrivals, rng),
+        stock=_surviving(odds, arrivals, rng) if chips_fail else _mean_surviving(odds, arrivals),
         first_month=first_month,
         growth=np.maximum(between(odds.growth, np.full(len(odds.load), z_growth)), 1e-3),
         capacity=np.exp(odds.step_sigma * (odds.caution - z_step)),
@@ -128,6 +125,17 @@ def _arrivals(odds: Odds, share: Floats, delay_s: Floats) -> tuple[Floats, Ints]
         arrivals[month[d], odds.delivery_pool[d]] += chips[d]
         first_month[supply[d]] = min(first_month[supply[d]], month[d])
     return arrivals, first_month
+
+
+def _mean_surviving(odds: Odds, arrivals: Floats) -> Floats:
+    """(M, P) whole chips at the start of each month, on the mean."""
+    stock = np.zeros(arrivals.shape)
+    chips = odds.chips.copy()
+    for month, lasts_s in enumerate(np.diff(odds.month_s)):
+        chips = chips + arrivals[month]
+        stock[month] = np.floor(chips + 1e-9)
+        chips = chips * np.exp(-lasts_s / odds.mtbf_s)
+    return stock
 
 
 def _surviving(odds: Odds, arrivals: Floats, rng: Generator) -> Floats:

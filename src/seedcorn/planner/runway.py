@@ -143,6 +143,25 @@ def look_ahead(outlook: Outlook, future: Future) -> Course:
     return course
 
 
+def relaxed_cost(outlook: Outlook, future: Future, month: int, stock: Floats) -> float | None:
+    """Least price of the chips that serve in a month if there were ``stock`` (P,), replicas in fractions.
+
+    ``None`` where even so some load is not carried. Exact, without the noise of whole replicas: what a
+    few chips more are worth is the difference of two.
+    """
+    services, pools = future.opens.shape
+    there = future._replace(opens=np.minimum(future.opens, month))
+    basis = a_basis(services, pools)
+    cost, need, load = (np.zeros((services, pools + 1)) for _ in range(3))
+    _costs(outlook.serving, there, month, cost, need)
+    start(basis, cost)
+    ended = place(cost, need, future.demand[month], stock, basis, load)
+    assert ended, "the placement did not end"
+    if load[:, pools].sum() > 0:
+        return None
+    return float((np.where(np.isfinite(cost), cost, 0.0) * load).sum())
+
+
 @jit
 def _serve(
     serving: Serving,

@@ -15,7 +15,6 @@ from seedcorn.domain.runway import (
     SupplyEffect,
 )
 from seedcorn.report.tables import Page, plain_table
-from seedcorn.rules import NOT_ADVICE
 from seedcorn.units import format_share
 
 
@@ -46,8 +45,8 @@ def runway_page(runway: Runway) -> Page:
         page += ["", _supplies(runway.supplies), *_reasons(runway.supplies)]
     if runway.levers:
         page += ["", _levers(runway.levers)]
-    if runway.is_advice_due:
-        page += ["", NOT_ADVICE]
+    if runway.disclaimer:
+        page += ["", runway.disclaimer]
     return page
 
 

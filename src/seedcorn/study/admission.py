@@ -44,7 +44,7 @@ class Standing(StrEnum):
 
     NO_RULES = "no rules given"
     OPEN = "no licence needed"
-    DOMESTIC = "no export: designed and used in one country"
+    DOMESTIC = "domestic: no export"
     LICENSED = "licence held"
     NEEDS_LICENCE = "needs a licence"
     UNKNOWN = "unknown"

@@ -2,11 +2,11 @@
 
 import datetime
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from seedcorn.catalog import find_chip, find_model
-from seedcorn.domain.hardware import Pool, PoolName
+from seedcorn.catalog import find_chip, find_model, nearest_fact, sourcing_facts
+from seedcorn.domain.hardware import ChipName, Pool, PoolName
 from seedcorn.domain.horizon import (
     Attrition,
     Delivery,
@@ -14,6 +14,7 @@ from seedcorn.domain.horizon import (
     Generation,
     Horizon,
     Lever,
+    Limits,
     Money,
     Porting,
     Quantiles,
@@ -25,17 +26,31 @@ from seedcorn.domain.workload import TrainingJob
 from seedcorn.errors import InputError
 from seedcorn.perf import active_params, total_params
 from seedcorn.study.resolve import placed
+from seedcorn.units import format_money, format_seconds, format_share
 from seedcorn.wire import Located, ScenarioDocument
-from seedcorn.wire.horizon import AttritionDocument, GenerationDocument, RunwayDocument, SupplyDocument
+from seedcorn.wire.horizon import (
+    AttritionDocument,
+    GenerationDocument,
+    RunwayDocument,
+    SourcingDocument,
+    SupplyDocument,
+)
 
 TOKENS_PER_PARAM = 20
 """Of a compute-optimal dense model (arXiv:2203.15556, table 3); its compute is then 6 · N · 20 N."""
 CHIPS_PER_NODE = 8
 """Of a supply that says nothing else: boards of eight are the usual server."""
+CANDIDATE_CHIPS = 512
+"""Of a catalogue chip to be weighed: the number at which chips are compared in training."""
 
 
-def resolve_horizon(located: Located[ScenarioDocument], scenario: Scenario) -> Horizon:
+def resolve_horizon(
+    located: Located[ScenarioDocument], scenario: Scenario, *, candidates: Sequence[str] = ()
+) -> Horizon:
     """What the scenario says of the future, with every name looked up.
+
+    Args:
+        candidates: Catalogue chips to weigh besides those of the scenario.
 
     Raises:
         InputError: A name is unknown, a supply joins a pool of another chip or does not say when it comes,
@@ -65,6 +80,8 @@ def resolve_horizon(located: Located[ScenarioDocument], scenario: Scenario) -> H
             )
             for lever in document.levers
         ),
+        candidates=tuple(_candidates(located, candidates, scenario, start)),
+        limits=_limits(document.sourcing),
         exporting=None
         if document.rules is None
         else Exporting(
@@ -179,6 +196,10 @@ def _supply(
     network = (
         document.network if document.network is not None or joined is None else joined.network_bytes_per_s
     )
+    priors: list[str] = []
+    deliveries = _deliveries(located, i, document, chip.name, start, priors)
+    delivered = _delivered(document, chip.name, priors)
+    price = _price(document.price_per_chip, chip.name, start, priors)
     node = document.chips_per_node or (joined.chips_per_node if joined else CHIPS_PER_NODE)
     return Supply(
         name=document.name,
@@ -187,11 +208,11 @@ def _supply(
         chip=chip,
         chip_reference=reference,
         chips_per_node=node,
-        deliveries=_deliveries(located, i, document, start),
+        deliveries=deliveries,
         network_bytes_per_s=network,
-        delivered=_quantiles(document.delivered or (1.0, 1.0, 1.0)),
+        delivered=delivered,
         delay_s=_quantiles(document.delay),
-        price=_money(document.price_per_chip),
+        price=price,
         porting=tuple(
             Porting(family=line.family, time_s=line.time, cost=_money(line.cost)) for line in document.porting
         ),
@@ -199,6 +220,7 @@ def _supply(
         power_w=document.power_per_chip if document.power_per_chip is not None else chip.tdp_w,
         committed=document.committed,
         licence_held=document.licence_held,
+        priors=tuple(priors),
     )
 
 
@@ -222,18 +244,100 @@ def _joined(
 
 
 def _deliveries(
-    located: Located[ScenarioDocument], i: int, document: SupplyDocument, start: datetime.date
+    located: Located[ScenarioDocument],
+    i: int,
+    document: SupplyDocument,
+    chip: ChipName,
+    start: datetime.date,
+    priors: list[str],
 ) -> tuple[Delivery, ...]:
     if document.deliveries:
         return tuple(Delivery(on=delivery.on, chips=delivery.chips) for delivery in document.deliveries)
-    if document.lead_time is None:
-        raise InputError(
-            f"supply {document.name!r} does not say when it comes: give 'deliveries', or a 'lead_time'",
-            where=located.where("supply", i),
-        )
+    lead_s, ordered = document.lead_time, document.order or start
+    if lead_s is None:
+        fact = nearest_fact(chip, "lead_s", ordered)
+        if fact is None or fact.lead_s is None:
+            raise InputError(
+                f"supply {document.name!r} does not say when it comes, and no public fact does: give 'deliveries', "
+                "or a 'lead_time'",
+                where=located.where("supply", i),
+            )
+        lead_s = fact.lead_s
+        priors.append(f"lead time {format_seconds(lead_s)}: {fact}")
     assert document.chips is not None  # the document has chips, or deliveries
-    on = (document.order or start) + datetime.timedelta(seconds=document.lead_time)
-    return (Delivery(on=on, chips=document.chips),)
+    return (Delivery(on=ordered + datetime.timedelta(seconds=lead_s), chips=document.chips),)
+
+
+def _delivered(document: SupplyDocument, chip: ChipName, priors: list[str]) -> Quantiles:
+    """The scenario's own; else the shares that public orders of the chip had received when they were reported: the least
+    as P10, the mean as P50, the most as P90; else all."""
+    if document.delivered is not None:
+        return _quantiles(document.delivered)
+    facts = [fact for fact in sourcing_facts() if fact.chip == chip and fact.share is not None]
+    shares = sorted(fact.share for fact in facts if fact.share is not None)
+    if not shares:
+        return Quantiles(p10=1.0, p50=1.0, p90=1.0)
+    priors += [f"delivered {format_share(fact.share or 0.0)}: {fact}" for fact in facts]
+    return Quantiles(p10=shares[0], p50=sum(shares) / len(shares), p90=shares[-1])
+
+
+def _price(
+    given: tuple[float, str] | None, chip: ChipName, on: datetime.date, priors: list[str]
+) -> Money | None:
+    if given is not None:
+        return _money(given)
+    fact = nearest_fact(chip, "price", on)
+    if fact is None or fact.price is None:
+        return None
+    priors.append(f"price {format_money(*fact.price)} a chip: {fact}")
+    return _money(fact.price)
+
+
+# -- what to weigh ------------------------------------------------------------------------------------
+
+
+def _candidates(
+    located: Located[ScenarioDocument], more: Sequence[str], scenario: Scenario, start: datetime.date
+) -> Iterator[Supply]:
+    """Catalogue chips as supplies: there on the first day, since nothing says when they would come.
+
+    They join the largest pool of the same chip; else they form one, named after the chip.
+    """
+    sourcing = located.document.sourcing
+    named = [(name, located.where("sourcing", "candidates", i)) for i, name in enumerate(_named(sourcing))]
+    for name, where in (*named, *((name, "--chips") for name in more)):
+        with placed(where):
+            chip = find_chip(located.reference(name)).chip
+        like = [pool for pool in scenario.pools if pool.chip.name == chip.name]
+        pool = max(like, key=lambda pool: pool.chips, default=None)
+        priors = [f"{CANDIDATE_CHIPS} chips, there on the first day: the catalogue knows no lead time"]
+        price = _price(None, chip.name, start, priors)
+        yield Supply(
+            name=chip.name,
+            pool=pool.name if pool else PoolName(chip.name),
+            joins=pool is not None,
+            chip=chip,
+            chip_reference=located.reference(name),
+            chips_per_node=pool.chips_per_node if pool else CHIPS_PER_NODE,
+            deliveries=(Delivery(on=start, chips=CANDIDATE_CHIPS),),
+            network_bytes_per_s=pool.network_bytes_per_s if pool else None,
+            price=price,
+            power_w=chip.tdp_w,
+            priors=tuple(priors),
+        )
+
+
+def _named(sourcing: SourcingDocument | None) -> tuple[str, ...]:
+    return () if sourcing is None else sourcing.candidates
+
+
+def _limits(sourcing: SourcingDocument | None) -> Limits:
+    if sourcing is None:
+        return Limits()
+    return Limits(budget=_money(sourcing.budget), power_w=sourcing.power, exchange=sourcing.exchange)
+
+
+# -- chips to go --------------------------------------------------------------------------------------
 
 
 def _attrition(

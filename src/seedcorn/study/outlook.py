@@ -13,7 +13,7 @@ from seedcorn.domain.horizon import Attrition, Generation, Horizon, Quantiles, S
 from seedcorn.domain.offer import Offer
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service, TrainingJob
-from seedcorn.errors import Infeasible, InputError, UnknownFact
+from seedcorn.errors import Infeasible, UnknownFact
 from seedcorn.perf.training import GangOption, gang_options, mixed_gang_rate
 from seedcorn.planner.futures import Odds
 from seedcorn.planner.placement import Floats
@@ -33,6 +33,8 @@ class Ground:
         gangs: By generation and pool.
         prices: What a chip that serves is worth elsewhere: what it trains, in pools where generations train;
             next to nothing in others, however capable their chips are.
+        reference: The pool whose chips speeds are counted in.
+        speeds: Of pools where generations train: training speed of a chip, in reference chips.
         readiness: Of pools that supplies form, the share of the predicted speed; 1 of others.
         warnings: What is unknown, and what was done about it.
     """
@@ -43,6 +45,8 @@ class Ground:
     gangs: Mapping[tuple[str, PoolName], tuple[GangOption, ...]]
     mixed: Mapping[str, float]
     prices: Mapping[PoolName, float]
+    reference: PoolName
+    speeds: Mapping[PoolName, float]
     readiness: Mapping[PoolName, float]
     warnings: tuple[str, ...]
 
@@ -56,15 +60,13 @@ def ground_of(scenario: Scenario, horizon: Horizon, book: OfferBook) -> Ground:
     """What can be served and trained where, at the sizes that ``scenario``'s pools may ever have.
 
     Raises:
-        InputError: There is nothing to train.
         Infeasible: A generation trains on no pool.
     """
-    if not horizon.generations:
-        raise InputError("nothing to train: list model generations under 'generations'")
     gangs, warnings = _gangs(scenario, horizon.generations)
     nothing_idle = replace(scenario.planning, idle_value=0.0)
-    worth = numeraire(replace(scenario, jobs=(horizon.generations[0].job,), planning=nothing_idle))
-    homes = _homes(horizon.generations, gangs)
+    jobs = tuple(generation.job for generation in horizon.generations[:1]) or scenario.jobs
+    worth = numeraire(replace(scenario, jobs=jobs, planning=nothing_idle))
+    homes = _homes(horizon.generations, gangs) or {worth.reference.name}
     return Ground(
         scenario=scenario,
         horizon=horizon,
@@ -76,8 +78,10 @@ def ground_of(scenario: Scenario, horizon: Horizon, book: OfferBook) -> Ground:
             + (worth.speeds[pool.name] if pool.price is None and pool.name in homes else 0.0)
             for pool in scenario.pools
         },
+        reference=worth.reference.name,
+        speeds={pool: worth.speeds[pool] for pool in homes},
         readiness={s.pool: s.readiness for s in horizon.supply if not s.joins},
-        warnings=(*warnings, *worth.warnings),
+        warnings=warnings if horizon.generations else worth.warnings,
     )
 
 
@@ -209,7 +213,7 @@ def _serving(
 
 def _training(ground: Ground, mfu: float | None) -> Training:
     generations, pools = ground.horizon.generations, ground.pools
-    longest = max(len(options) for options in ground.gangs.values())
+    longest = max((len(options) for options in ground.gangs.values()), default=1)
     sizes = np.zeros((len(generations), len(pools)), dtype=np.int64)
     chips, speed = (np.zeros((*sizes.shape, longest)) for _ in range(2))
     for g, generation in enumerate(generations):
@@ -228,15 +232,17 @@ def _training(ground: Ground, mfu: float | None) -> Training:
                 )
     end_s = seconds_between(ground.horizon.start, month_starts(ground.horizon)[-1])
     return Training(
-        flop=np.array([g.flop for g in generations]),
+        flop=np.array([g.flop for g in generations], dtype=np.float64),
         earliest_s=np.array(
-            [seconds_between(ground.horizon.start, g.earliest, absent=0.0) for g in generations]
+            [seconds_between(ground.horizon.start, g.earliest) for g in generations], dtype=np.float64
         ),
-        by_s=np.array([seconds_between(ground.horizon.start, g.by, absent=end_s) for g in generations]),
+        by_s=np.array(
+            [seconds_between(ground.horizon.start, g.by, absent=end_s) for g in generations], dtype=np.float64
+        ),
         sizes=sizes,
         chips=chips,
         speed=speed,
-        mixed=np.array([ground.mixed[g.name] for g in generations]),
+        mixed=np.array([ground.mixed[g.name] for g in generations], dtype=np.float64),
     )
 
 
@@ -333,7 +339,7 @@ def _speed_sigma(ground: Ground) -> Floats:
             for generation in ground.horizon.generations
         ],
         dtype=np.float64,
-    )
+    ).reshape(len(ground.horizon.generations), len(ground.pools))
 
 
 # -- the calendar -------------------------------------------------------------------------------------

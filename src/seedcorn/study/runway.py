@@ -21,9 +21,11 @@ from seedcorn.domain.runway import (
     SupplyEffect,
 )
 from seedcorn.domain.scenario import Scenario
+from seedcorn.errors import InputError
 from seedcorn.planner.futures import generations_drawn, planned
 from seedcorn.planner.placement import Floats
 from seedcorn.planner.runway import Course, Future, Outlook, look_ahead
+from seedcorn.rules import NOT_ADVICE
 from seedcorn.study.admission import Admission, admission
 from seedcorn.study.clearing import check_every_service_has_an_offer
 from seedcorn.study.horizon import widened
@@ -49,11 +51,13 @@ def runway_of(scenario: Scenario, horizon: Horizon, progress: Progress, *, proce
         InputError: Nothing to train.
         Infeasible: A service that no pool carries within its SLO, or a generation that no pool trains.
     """
+    if not horizon.generations:
+        raise InputError("nothing to train: list model generations under 'generations'")
     wide = widened(scenario, horizon.supply)
     book = offer_book(wide, progress)
     check_every_service_has_an_offer(book)
     ground = ground_of(wide, horizon, book)
-    admissions = {supply.name: _admissions(supply, horizon) for supply in horizon.supply}
+    admissions = {supply.name: admissions_of(supply, horizon) for supply in horizon.supply}
     counted = counted_on(horizon, admissions)
     moved = _case(ground, counted, stays=False, processes=processes, progress=progress)
     stayed = None
@@ -72,7 +76,7 @@ def runway_of(scenario: Scenario, horizon: Horizon, progress: Progress, *, proce
             for supply in horizon.supply
         ),
         levers=_ranked(ground, counted, moved, progress),
-        is_advice_due=horizon.exporting is not None and bool(horizon.supply),
+        disclaimer=NOT_ADVICE if horizon.exporting is not None and horizon.supply else "",
         warnings=(*scenario.notes, *ground.warnings, *_not_at_home(ground)),
     )
 
@@ -91,7 +95,7 @@ def counted_on(horizon: Horizon, admissions: Mapping[str, Sequence[Admission]]) 
     return tuple(counted)
 
 
-def _admissions(supply: Supply, horizon: Horizon) -> tuple[Admission, ...]:
+def admissions_of(supply: Supply, horizon: Horizon) -> tuple[Admission, ...]:
     """How each delivery stands on its date."""
     return tuple(
         admission(supply.chip_reference, horizon.exporting, on=delivery.on, licence_held=supply.licence_held)

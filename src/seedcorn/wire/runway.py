@@ -1,10 +1,11 @@
-"""The answer of ``runway`` as a document."""
+"""The answers of ``runway`` and ``source`` as documents."""
 
 from dataclasses import fields, is_dataclass
 from datetime import date
 
 from seedcorn.domain.horizon import Quantiles
 from seedcorn.domain.runway import Runway
+from seedcorn.domain.sourcing import Sourcing
 from seedcorn.wire._text import Json
 from seedcorn.wire._writing import json_bytes
 
@@ -13,9 +14,18 @@ SCHEMA_VERSION = 1
 
 def runway_json(runway: Runway) -> bytes:
     """Everything that the answer holds, under the names that `seedcorn.domain.runway` explains; dates are ISO 8601."""
-    body = _plain(runway)
+    return _answer_json("runway", runway)
+
+
+def sourcing_json(sourcing: Sourcing) -> bytes:
+    """The same of `seedcorn.domain.sourcing`."""
+    return _answer_json("sourcing", sourcing)
+
+
+def _answer_json(kind: str, answer: Runway | Sourcing) -> bytes:
+    body = _plain(answer)
     assert isinstance(body, dict)
-    return json_bytes({"seedcorn": SCHEMA_VERSION, "kind": "runway", **body})
+    return json_bytes({"seedcorn": SCHEMA_VERSION, "kind": kind, **body})
 
 
 def _plain(value: object) -> Json:
