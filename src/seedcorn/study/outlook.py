@@ -60,7 +60,7 @@ def ground_of(scenario: Scenario, horizon: Horizon, book: OfferBook) -> Ground:
     """What can be served and trained where, at the sizes that ``scenario``'s pools may ever have.
 
     Raises:
-        Infeasible: A generation trains on no pool.
+        Infeasible: No generation trains on any pool.
     """
     gangs, warnings = _gangs(scenario, horizon.generations)
     nothing_idle = replace(scenario.planning, idle_value=0.0)
@@ -120,6 +120,7 @@ def _gangs(
 ) -> tuple[dict[tuple[str, PoolName], tuple[GangOption, ...]], tuple[str, ...]]:
     gangs: dict[tuple[str, PoolName], tuple[GangOption, ...]] = {}
     unknown: dict[PoolName, str] = {}
+    nowhere: list[str] = []
     for generation in generations:
         reasons = []
         for pool in scenario.pools:
@@ -133,9 +134,11 @@ def _gangs(
             else:
                 gangs[generation.name, pool.name] = found
         if not any((generation.name, pool.name) in gangs for pool in scenario.pools):
-            raise Infeasible(f"generation {generation.name!r} trains nowhere: {'; '.join(reasons)}")
-    warnings = tuple(f"pool {pool!r} trains nothing here: {why}" for pool, why in unknown.items())
-    return gangs, warnings
+            nowhere.append(f"generation {generation.name!r} trains nowhere: {'; '.join(reasons)}")
+    if generations and not gangs:
+        raise Infeasible(nowhere[0])
+    warnings = [f"pool {pool!r} trains nothing here: {why}" for pool, why in unknown.items()]
+    return gangs, (*nowhere, *warnings)
 
 
 def _homes(
@@ -145,7 +148,8 @@ def _homes(
     homes: set[PoolName] = set()
     for generation in generations:
         speeds = {pool: o[-1].tokens_per_s for (name, pool), o in gangs.items() if name == generation.name}
-        homes |= set(speeds) if generation.mixed else {max(speeds, key=lambda pool: speeds[pool])}
+        fastest = sorted(speeds, key=lambda pool: -speeds[pool])
+        homes |= set(fastest if generation.mixed else fastest[:1])
     return homes
 
 

@@ -49,15 +49,15 @@ def runway_of(scenario: Scenario, horizon: Horizon, progress: Progress, *, proce
 
     Raises:
         InputError: Nothing to train.
-        Infeasible: A service that no pool carries within its SLO, or a generation that no pool trains.
+        Infeasible: A service that no pool carries within its SLO, or no generation that any pool trains.
     """
     if not horizon.generations:
         raise InputError("nothing to train: list model generations under 'generations'")
+    admissions = {supply.name: admissions_of(supply, horizon) for supply in horizon.supply}
     wide = widened(scenario, horizon.supply)
     book = offer_book(wide, progress)
     check_every_service_has_an_offer(book)
     ground = ground_of(wide, horizon, book)
-    admissions = {supply.name: admissions_of(supply, horizon) for supply in horizon.supply}
     counted = counted_on(horizon, admissions)
     moved = _case(ground, counted, stays=False, processes=processes, progress=progress)
     stayed = None
@@ -245,24 +245,25 @@ def _training_short(ground: Ground, outlook: Outlook, course: Course, future: Fu
         missing = generation.flop - float(course.done[g])
         before_s = course.finished_s[g - 1] if g else 0.0
         had_s = due_s - max(outlook.training.earliest_s[g], min(before_s, due_s))
-        per_chip, pool = _best_per_chip(ground, generation.name)
-        speed = float(future.speed[g, ground.pools.index(pool)]) * per_chip
+        speed, pool = _best_per_chip(ground, generation.name)
         return Shortfall(
             month=month,
             on=generation.by,
             lacking=Lacking.TRAINING,
             claimant=generation.name,
             pool=pool,
-            chips=math.ceil(missing / (speed * had_s)) if had_s > 0 else 0,
+            chips=math.ceil(missing / (speed * had_s)) if speed * had_s > 0 else 0,
             missing=missing,
         )
     return None
 
 
 def _best_per_chip(ground: Ground, generation: str) -> tuple[float, PoolName]:
-    """FLOP/s of one chip in the pool's largest gang, where that gang is fastest."""
+    """FLOP/s of one chip in the pool's largest gang, where that gang is fastest; 0 where it trains nowhere."""
     active = next(g.job.active_params for g in ground.horizon.generations if g.name == generation)
     options = {pool: found[-1] for (name, pool), found in ground.gangs.items() if name == generation}
+    if not options:
+        return 0.0, ground.reference
     pool = max(options, key=lambda name: options[name].tokens_per_s)
     best = options[pool]
     return 6 * active * best.tokens_per_s * ground.readiness.get(pool, 1.0) / best.chips, pool

@@ -145,16 +145,16 @@ def sourcing_of(scenario: Scenario, horizon: Horizon, progress: Progress) -> Sou
         raise InputError(
             "nothing to weigh: list offers under 'supply', or chips under 'sourcing.candidates' or with --chips"
         )
-    wide = widened(scenario, everything.supply)
-    book = offer_book(wide, progress)
-    check_every_service_has_an_offer(book)
-    ground = ground_of(wide, everything, book)
     admissions = {supply.name: admissions_of(supply, everything) for supply in everything.supply}
     counted = counted_on(everything, admissions)
     fixed = [supply for supply in counted if supply.committed]
     offered = [supply for supply in counted if not supply.committed]
     for supply in offered:
-        _check_currency(supply, horizon.limits)
+        _check_comparable(supply, horizon.limits)
+    wide = widened(scenario, everything.supply)
+    book = offer_book(wide, progress)
+    check_every_service_has_an_offer(book)
+    ground = ground_of(wide, everything, book)
     shelf = _Shelf(ground, fixed, offered)
     found = []
     for i, supply in enumerate(offered):
@@ -181,7 +181,7 @@ def sourcing_of(scenario: Scenario, horizon: Horizon, progress: Progress) -> Sou
     )
 
 
-def _check_currency(supply: Supply, limits: Limits) -> None:
+def _check_comparable(supply: Supply, limits: Limits) -> None:
     costs = [supply.price, *(line.cost for line in supply.porting)]
     for money in costs:
         if money is not None and limits.cost(money) is None:
