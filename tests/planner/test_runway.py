@@ -323,7 +323,8 @@ def test_quantities_have_the_quantiles_they_are_given_by():
 def test_any_number_of_processes_draws_the_same_futures():
     odds = some_odds(growth=THREE, mtbf_s=np.array([10 * YEAR_S]), step_sigma=np.array([[0.2]]))
     alone, together = (
-        generations_drawn(ONE_POOL, odds, draws=60, seed=5, processes=processes) for processes in (1, 2)
+        generations_drawn(ONE_POOL, odds, draws=60, seed=5, processes=processes, starting_s=0.0)
+        for processes in (1, 2)
     )
     assert np.array_equal(alone, together)
     assert not np.array_equal(alone, generations_drawn(ONE_POOL, odds, draws=60, seed=6))

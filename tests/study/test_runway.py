@@ -249,13 +249,12 @@ def test_a_rate_makes_prices_comparable():
 
 
 def test_a_chip_that_the_rules_cannot_judge_is_unknown_and_says_what_would_decide(tmp_path):
-    only_training = {
+    nothing_served: dict[str, object] = {
         "services": [],
         "supply": [],
-        "levers": [],
         "runway": {"start": "2024-06-01", "draws": 0},
     }
-    located = read_scenario(a_scenario_file(tmp_path, **(SECTIONS | only_training)))
+    located = read_scenario(a_scenario_file(tmp_path, **(SECTIONS | nothing_served)))
     scenario = resolve(located)
     found = sourcing_of(scenario, resolve_horizon(located, scenario, candidates=["tpu-v4"]), silent)
     (refused,) = found.refused
@@ -264,10 +263,8 @@ def test_a_chip_that_the_rules_cannot_judge_is_unknown_and_says_what_would_decid
 
 
 def test_a_generation_that_fits_no_pool_is_late_and_named_and_the_rest_still_train(tmp_path):
-    only_training = {"services": [], "supply": [], "levers": []}
-    scenario, horizon = resolved(
-        tmp_path, **only_training
-    )  # 64 H800 are too few for "big", of 289 B parameters
+    # 64 H800 are too few for "big", of 289 B parameters
+    scenario, horizon = resolved(tmp_path, services=[], supply=[], levers=[])
     found = runway_of(scenario, horizon, silent)
     assert found.moved.generations == pytest.approx(3.0)
     assert any("generation 'big' trains nowhere" in warning for warning in found.warnings)

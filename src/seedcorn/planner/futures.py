@@ -4,6 +4,7 @@ Every draw has random numbers of its own, seeded by its index, so that the answe
 number of processes.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ Z90 = 1.2815515655446004
 YEAR_S = 365.25 * 86400
 _BATCH = 25
 """Draws that a process does at a time."""
+STARTING_S = 5.0
+"""What is left must take longer than this in one process before more are started: that takes about half of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,24 +189,32 @@ def generations_drawn(
     draws: int,
     seed: int,
     processes: int = 1,
+    starting_s: float = STARTING_S,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Floats:
     """(draws, 2) generations trained in each drawn future, and the first month in which serving falls short (``inf``: none).
 
     Args:
-        processes: The answer does not depend on it.
+        processes: That draw side by side, where what is left would take one longer than ``starting_s``. The answer
+            depends on neither.
         progress: Called with the number of draws done.
     """
     batches = [range(first, min(first + _BATCH, draws)) for first in range(0, draws, _BATCH)]
     found: list[Floats] = []
-    if processes <= 1 or len(batches) < 2:
-        for batch in batches:
-            found.append(_batch(outlook, odds, seed, batch))
-            progress(batch.stop)
-    else:
+    began_s = time.perf_counter()
+    while len(found) < len(batches):
+        took_s = time.perf_counter() - began_s
+        left_s = took_s / max(len(found), 1) * (len(batches) - len(found))
+        if processes > 1 and left_s > starting_s:
+            break
+        batch = batches[len(found)]
+        found.append(_batch(outlook, odds, seed, batch))
+        progress(batch.stop)
+    rest = batches[len(found) :]
+    if rest:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(_batch, outlook, odds, seed, batch) for batch in batches]
-            for job, batch in zip(jobs, batches, strict=True):
+            jobs = [pool.submit(_batch, outlook, odds, seed, batch) for batch in rest]
+            for job, batch in zip(jobs, rest, strict=True):
                 found.append(job.result())
                 progress(batch.stop)
     return np.concatenate(found) if found else np.zeros((0, 2))

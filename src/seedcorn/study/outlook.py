@@ -18,7 +18,7 @@ from seedcorn.perf.training import GangOption, gang_options, mixed_gang_rate
 from seedcorn.planner.futures import Odds
 from seedcorn.planner.placement import Floats
 from seedcorn.planner.runway import NEVER, Outlook, Serving, Training
-from seedcorn.study.numeraire import numeraire
+from seedcorn.study.numeraire import FEWER_CHIPS, numeraire
 from seedcorn.study.offers import OfferBook, cautious_step_model, demand_req_per_s
 
 _DAY_S = 86400.0
@@ -31,8 +31,9 @@ class Ground:
     Attributes:
         scenario: With the pools that supplies form; ``offers`` by service and pool, leanest first.
         gangs: By generation and pool.
-        prices: What a chip that serves is worth elsewhere: what it trains, in pools where generations train;
-            next to nothing in others, however capable their chips are.
+        prices: What a chip that serves is worth elsewhere: what it trains, in pools where generations train.
+            In others next to nothing, however capable their chips are; a part of the plan's price keeps the
+            plan's order among them.
         reference: The pool whose chips speeds are counted in.
         speeds: Of pools where generations train: training speed of a chip, in reference chips.
         readiness: Of pools that supplies form, the share of the predicted speed; 1 of others.
@@ -63,9 +64,8 @@ def ground_of(scenario: Scenario, horizon: Horizon, book: OfferBook) -> Ground:
         Infeasible: No generation trains on any pool.
     """
     gangs, warnings = _gangs(scenario, horizon.generations)
-    nothing_idle = replace(scenario.planning, idle_value=0.0)
     jobs = tuple(generation.job for generation in horizon.generations[:1]) or scenario.jobs
-    worth = numeraire(replace(scenario, jobs=jobs, planning=nothing_idle))
+    worth = numeraire(replace(scenario, jobs=jobs))
     homes = _homes(horizon.generations, gangs) or {worth.reference.name}
     return Ground(
         scenario=scenario,
@@ -74,8 +74,8 @@ def ground_of(scenario: Scenario, horizon: Horizon, book: OfferBook) -> Ground:
         gangs=gangs,
         mixed={g.name: _mixed_share(g, scenario, gangs) if g.mixed else 0.0 for g in horizon.generations},
         prices={
-            pool.name: worth.prices[pool.name]
-            + (worth.speeds[pool.name] if pool.price is None and pool.name in homes else 0.0)
+            pool.name: FEWER_CHIPS * worth.prices[pool.name]
+            + (worth.speeds[pool.name] if pool.name in homes else 0.0)
             for pool in scenario.pools
         },
         reference=worth.reference.name,
