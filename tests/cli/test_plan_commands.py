@@ -105,6 +105,44 @@ def test_options_of_a_trace_do_not_go_with_a_plan(plan_file, capsys):
     assert "--rate goes with --trace" in ran.err
 
 
+def test_a_plan_is_replayed_while_nodes_fail(plan_file, folder, capsys):
+    pool = json.loads(plan_file.read_text())["services"][0]["offers"][0]["pool"]
+    (folder / "faults.csv").write_text(f"pool,node,lost_s,back_s\n{pool},0,600,1200\n{pool},999,0,\n")
+
+    listed = run(capsys, "replay", plan_file, "--faults", folder / "faults.csv", "--json")
+    drawn = run(capsys, "replay", plan_file, "--mtbf", "30 d", "--mttr", "2h", "--seed", 1)
+
+    document = json.loads(listed.out)
+    (chat,) = document["replays"]
+    assert chat["outcome"]["retried"] > 0
+    assert chat["outcome"]["finished"] + chat["outcome"]["refused"] == chat["outcome"]["arrived"]
+    assert sum(used["finished"] for used in document["pools"]) == chat["outcome"]["finished"]
+    assert "node 999 of pool" in listed.err
+    assert drawn.code in (0, 1) and "retried" in drawn.out and "requests served" in drawn.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--mtbf", "30d"), "--mtbf and --mttr go together"),
+        (("--mtbf", "30", "--mttr", "2h"), "'30' has no unit"),
+        (("--mtbf", "0 s", "--mttr", "2h"), "must be above 0"),
+        (("--mtbf", "1d", "--mttr", "2h", "--faults", "faults.csv"), "not both"),
+        (("--faults", "none.csv"), "cannot read the faults"),
+        (("--seed", 1), "--seed goes with --trace"),
+    ],
+)
+def test_faults_that_make_no_sense_are_refused(plan_file, capsys, words, message):
+    ran = run(capsys, "replay", plan_file, *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_faults_without_a_plan_are_refused(capsys):
+    ran = run(capsys, "replay", "--trace", "azure-code", "--mtbf", "1d", "--mttr", "1h")
+    assert ran.code == 2 and "go with a plan.json" in ran.err
+
+
 def test_replay_of_a_trace_needs_all_three_names(capsys):
     ran = run(capsys, "replay", "--trace", "azure-conv")
     assert ran.code == 2

@@ -38,9 +38,10 @@ def spells(draw, groups):
             if draw(st.booleans()):
                 outages = draw(st.lists(st.tuples(times_s, times_s), max_size=3))
                 outages = [(start, start + length) for start, length in outages if length > 0]
+                spell = Spell(group=g, replica=replica)
                 if draw(st.booleans()):
-                    found += [Spell(group=g, replica=replica, from_s=draw(times_s), to_s=2.0)]
-                found = [*interrupted(found, g, replica, outages)]
+                    spell = replace(spell, from_s=draw(times_s), to_s=2.0)
+                found += interrupted([spell], outages)
     return tuple(found)
 
 
@@ -185,7 +186,7 @@ def test_a_draining_replica_finishes_what_it_has_and_gets_nothing_more():
 
 def test_requests_wait_for_a_replica_and_are_refused_if_none_returns():
     trace = a_trace([0.0, 1.0, 9.0], [10, 10, 10], [2, 2, 2])
-    spells = interrupted((), 0, 0, [(0.5, 4.0), (8.0, np.inf)])
+    spells = interrupted([Spell(group=0, replica=0)], [(0.5, 4.0), (8.0, np.inf)])
 
     times = serve([a_group()], trace, to_first(3), operations=Operations(spells=spells))
     found = outcome(times, trace)
@@ -262,9 +263,9 @@ def test_many_replicas_come_and_go_under_every_router():
         )
     ] * 2
     spells: tuple[Spell, ...] = ()
-    for group, replica in rng.integers(0, [2, 40], (60, 2)).tolist():
+    for at in rng.permutation(80)[:60].tolist():
         lost_s = rng.integers(0, 600) * 2.0**-9
-        spells = interrupted(spells, group, replica, [(lost_s, lost_s + 0.25)])
+        spells += interrupted([Spell(group=at // 40, replica=at % 40)], [(lost_s, lost_s + 0.25)])
 
     for router in Router:
         operations = Operations(spells=spells, spill_to=1, spill_waiting=2, max_waiting=30)
@@ -282,7 +283,7 @@ def test_a_replica_is_in_service_in_its_spell_but_for_its_outages(spell, outages
     mine = Spell(group=0, replica=0, from_s=min(spell), to_s=max(spell))
     outages = [(min(outage), max(outage)) for outage in outages]
 
-    found = interrupted([mine], 0, 0, outages)
+    found = interrupted([mine], outages)
 
     expected = mine.from_s <= at_s < mine.to_s and not any(a <= at_s < b for a, b in outages)
     assert any(spell.from_s <= at_s < spell.to_s for spell in found) == expected

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from seedcorn.errors import InputError, UnknownName
-from seedcorn.replay import bundled_traces, compressed, read_trace, scaled
+from seedcorn.replay import bundled_traces, compressed, part, read_trace, scaled
 from tests.replay.builders import a_trace
 
 BUNDLED = Path(__file__).parents[2] / "src" / "seedcorn" / "data" / "traces"
@@ -165,6 +165,7 @@ JSON = '{"timestamp": 0, "input_length": 10, "output_length": 3}\n'
         (CSV + "1,99999999999,3\n", r"f:3: input_tokens is '99999999999'"),
         (CSV + "soon,5,3\n", r"f:3: arrival_s is 'soon'"),
         (CSV + "nan,5,3\n", r"f:3: arrival_s is 'nan'"),
+        ("arrival_s,input_tokens,output_tokens,priority\n0,10,3,high\n", r"f:2: priority is 'high'"),
         ("arrival_s,input_tokens,output_tokens\n-1,10,3\n", r"f:2: arrival_s is '-1'"),
         (CSV + "5,5,3\n4,5,3\n", r"f:4: the request arrives 1 s before the one above it; sort"),
         (AZURE + "yesterday,5,3\n", r"f:3: TIMESTAMP is 'yesterday'; expected a time such as 2023-"),
@@ -274,3 +275,14 @@ def test_compressing_changes_the_clock_alone():
 def test_a_trace_without_a_rate_cannot_be_scaled():
     with pytest.raises(InputError, match="no rate to scale"):
         scaled(a_trace([1.0, 1.0], [1, 1], [1, 1]), rate_per_s=1.0, seed=0)
+
+
+def test_priorities_of_a_plain_table_are_read_and_go_with_their_requests(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("arrival_s,input_tokens,output_tokens,priority\n0,10,3,5\n1,20,4,-1\n2,30,4,0\n")
+
+    trace = read_trace(path)
+
+    assert trace.priority is not None and trace.priority.tolist() == [5, -1, 0]
+    picked = part(trace, np.array([2, 0])).priority
+    assert picked is not None and picked.tolist() == [0, 5]

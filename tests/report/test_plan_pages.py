@@ -8,7 +8,7 @@ from rich.console import Console
 from seedcorn.domain.hardware import ChipName, Dtype, PoolName
 from seedcorn.domain.market import Status
 from seedcorn.domain.offer import Candidate, Evidence, Offer, Parallelism, Predicted, Refusal, RefusalKind
-from seedcorn.domain.outcome import Latency, Outcome
+from seedcorn.domain.outcome import Latency, Outcome, PoolOutcome
 from seedcorn.domain.plan import Alternative, Deployment, JobPlan, Plan, PoolPlan, ServicePlan
 from seedcorn.domain.workload import EngineSettings, Metric, Objective, Statistic
 from seedcorn.report.plan import explain_page, headline, plan_page, replayed_page
@@ -118,8 +118,11 @@ def test_the_plan_shows_who_goes_where_with_each_objective_and_what_pools_are_wo
 
 def test_a_missed_objective_is_shouted():
     late = replace(OUTCOME, ttft=replace(FLAT, p99_s=3.2))
-    page = replayed_page(replace(PLAN, services=(replace(SERVICE, outcome=late),), slos_held=False))
+    pool = PoolOutcome(pool=PoolName("h20"), replicas=24, chips=48, finished=7_000, busy_share=0.5)
+    page = replayed_page(replace(PLAN, services=(replace(SERVICE, outcome=late),), slos_held=False), [pool])
     assert "ttft_p99 3.2 s MISSES 3 s" in text_of(page)
+    (h20,) = [line for line in text_of(page).splitlines() if line.startswith("h20")]
+    assert h20.split() == ["h20", "24", "48", "7,000", "50", "%"]
 
 
 def test_explain_stars_the_choice_and_says_when_a_pool_is_too_small():

@@ -19,6 +19,7 @@ from seedcorn.errors import InputError, UnknownName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from seedcorn.domain.fault import FaultRates
     from seedcorn.domain.measurement import Measurement
     from seedcorn.domain.plan import Plan
     from seedcorn.wire import Located, ScenarioDocument
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print the document instead of tables.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write the plan here.")]
 _ENGINE = EngineSettings()
+_WITH_A_PLAN = ("plan", "load", "store", "ray", "as_json", "faults", "mtbf", "mttr")
 
 
 def register(app: typer.Typer) -> None:
@@ -120,12 +122,12 @@ def _end(made: "Plan") -> None:
         raise typer.Exit(1)
 
 
-def _check_nothing_else_given(ctx: typer.Context) -> None:
+def _check_nothing_else_given(ctx: typer.Context, allowed: "Sequence[str]") -> None:
     """A plan holds its own traces, chips and limits: refuse options that would say otherwise."""
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name or "")
         is_given = source is not None and source.name == "COMMANDLINE"
-        if is_given and parameter.name not in ("plan", "load", "store", "ray", "as_json"):
+        if is_given and parameter.name not in allowed:
             raise InputError(
                 f"{parameter.opts[0]} goes with --trace, not with a plan.json, which has its own"
             )
@@ -154,12 +156,23 @@ def replay(
     router: Annotated[
         Router, typer.Option(help="How requests are spread over replicas.")
     ] = Router.ROUND_ROBIN,
-    seed: Annotated[int, typer.Option(min=0, help="Of the rate scaling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the rate scaling; of failures, with --mtbf.")] = 0,
     load: Annotated[
         float | None,
         typer.Option(
             min=1e-9, help="With a plan: replay this times the mean rates; none: the rates planned for."
         ),
+    ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(help="With a plan: a CSV of nodes that are lost, pool,node,lost_s,back_s."),
+    ] = None,
+    mtbf: Annotated[
+        str | None,
+        typer.Option(help="With a plan: mean time between failures of a node, such as 30d."),
+    ] = None,
+    mttr: Annotated[
+        str | None, typer.Option(help="With --mtbf: mean time until a failed node serves again.")
     ] = None,
     store: Store = None,
     ray: Ray = None,
@@ -168,11 +181,13 @@ def replay(
     """Replay a whole plan (exits 1 when an SLO is missed), or one trace on one kind of replica."""
     single = {"--trace": trace, "--model": model, "--chip": chip}
     if plan is not None:
-        _check_nothing_else_given(ctx)
-        _replay_plan(plan, store, as_json, ray, load)
+        _check_nothing_else_given(ctx, _WITH_A_PLAN if mtbf is None else (*_WITH_A_PLAN, "seed"))
+        _replay_plan(plan, store, as_json, ray, load, faults, _fault_rates(mtbf, mttr, seed))
         return
     if load is not None:
         raise InputError("--load goes with a plan.json: give a single trace its --rate")
+    if faults is not None or mtbf is not None or mttr is not None:
+        raise InputError("--faults, --mtbf and --mttr go with a plan.json: they speak of its nodes")
     if ray is not None:
         raise InputError("--ray goes with a plan.json: a single trace is replayed here")
     missing = [name for name, value in single.items() if value is None]
@@ -198,28 +213,55 @@ def replay(
     )
 
 
-def _replay_plan(path: Path, store: Path | None, as_json: bool, ray: str | None, load: float | None) -> None:
+def _fault_rates(mtbf: str | None, mttr: str | None, seed: int) -> "FaultRates | None":
+    """How nodes fail; ``None``: they do not."""
+    from seedcorn.domain.fault import FaultRates
+    from seedcorn.units import seconds
+
+    if mtbf is None and mttr is None:
+        return None
+    if mtbf is None or mttr is None:
+        raise InputError("--mtbf and --mttr go together: how often a node fails, and for how long")
+    rates = FaultRates(mtbf_s=seconds(mtbf), mttr_s=seconds(mttr), seed=seed)
+    if not (rates.mtbf_s > 0 and rates.mttr_s > 0):
+        raise InputError(f"--mtbf and --mttr must be above 0, got {mtbf} and {mttr}")
+    return rates
+
+
+def _replay_plan(
+    path: Path,
+    store: Path | None,
+    as_json: bool,
+    ray: str | None,
+    load: float | None,
+    faults: Path | None,
+    rates: "FaultRates | None",
+) -> None:
     """Replay every service of a plan; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import replayed_page
-    from seedcorn.study import replay_plan, resolve
-    from seedcorn.wire import outcome_json, read_plan
+    from seedcorn.study import pools_replayed, replay_plan, resolve
+    from seedcorn.wire import outcome_json, read_faults, read_plan
 
+    if faults is not None and rates is not None:
+        raise InputError("give --faults or --mtbf, not both: outages listed, or drawn")
     file = read_plan(path)
     scenario = resolve(file.scenario, kept_measurements(store))
+    outages = () if faults is None else read_faults(faults, [pool.name for pool in scenario.pools])
     if scenario.inputs_hash != file.plan.inputs_hash:
         warn(
             f"{path}: seedcorn itself, a chip, model, trace or measurement is not what the plan was made from"
         )
     note_compilation()
     with workers_at(ray) as workers, progress_shown() as progress:
-        replayed = replay_plan(file.plan, scenario, progress, workers, load=load)
+        replayed = replay_plan(file.plan, scenario, progress, workers, load=load, faults=rates or outages)
+    pools = pools_replayed(replayed)
     if as_json:
         outcomes = {
             s.service: (s.outcome, scenario.service(s.service).slo) for s in replayed.services if s.outcome
         }
-        typer.echo(outcome_json(replayed.name, outcomes), nl=False)
+        typer.echo(outcome_json(replayed.name, outcomes, pools), nl=False)
     else:
-        print_page(replayed_page(replayed))
+        print_page(replayed_page(replayed, pools))
     _end(replayed)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from seedcorn.domain.hardware import Chip, Dtype
+from seedcorn.domain.hardware import Chip, Dtype, PoolName
 from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.offer import Evidence, Parallelism
 from seedcorn.domain.workload import EngineSettings, Metric, Slo, Statistic, Trace
@@ -30,6 +30,19 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOutcome:
+    """What like replicas did in a replay.
+
+    Attributes:
+        finished: Requests that they served.
+        busy_share: Share of their time in service that was spent in steps.
+    """
+
+    finished: int
+    busy_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A replay in numbers.
 
@@ -40,6 +53,7 @@ class Outcome:
         turned_away: Of the refused, those that met a full queue.
         unserved: Of the refused, those for which no replica was in service again.
         retried: Times a request was sent again after the replica that held it was lost.
+        groups: Of each group of like replicas, where there are several kinds.
         duration_s: First arrival to last token.
         busy_share: Share of replica-time in service that was spent in steps.
         tokens_per_s: Output tokens per second of ``duration_s``.
@@ -63,6 +77,7 @@ class Outcome:
     turned_away: int = 0
     unserved: int = 0
     retried: int = 0
+    groups: tuple[GroupOutcome, ...] = ()
 
     def latency(self, metric: Metric) -> Latency:
         """The latency called ``metric``."""
@@ -75,6 +90,23 @@ class Outcome:
         return self.refused == 0 and all(
             self.latency(o.metric).value_s(o.statistic) <= o.bound_s for o in slo.objectives
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOutcome:
+    """What the replicas of all services on one pool did.
+
+    Attributes:
+        chips: Of these replicas.
+        finished: Requests that they served.
+        busy_share: Share of their chips' time that was spent in steps, each service over its own trace.
+    """
+
+    pool: PoolName
+    replicas: int
+    chips: int
+    finished: int
+    busy_share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

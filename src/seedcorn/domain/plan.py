@@ -42,6 +42,11 @@ class Deployment:
     uncertainty: Uncertainty | None = None
 
     @property
+    def serves(self) -> bool:
+        """Whether any request goes there."""
+        return self.replicas > 0 and self.share > 0
+
+    @property
     def chips(self) -> int:
         """Chips in all."""
         return self.replicas * self.offer.candidate.num_chips

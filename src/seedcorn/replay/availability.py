@@ -64,19 +64,15 @@ def slot_spells(
     return tuple(found)
 
 
-def interrupted(
-    spells: Iterable[Spell], group: int, replica: int, outages: Iterable[tuple[float, float]]
-) -> tuple[Spell, ...]:
-    """``spells``, cut for one replica by ``outages``: (lost at, back at), overlapping or not.
+def interrupted(spells: Sequence[Spell], outages: Iterable[tuple[float, float]]) -> tuple[Spell, ...]:
+    """One replica's ``spells``, cut by ``outages``: (lost at, back at), overlapping or not.
 
-    A replica that no spell names yet was in service throughout. One that is lost while it is not in
-    service starts no sooner than the outage ends.
+    What an outage leaves nothing of is a spell that never begins.
     """
-    mine = [spell for spell in spells if (spell.group, spell.replica) == (group, replica)]
-    others = [spell for spell in spells if (spell.group, spell.replica) != (group, replica)]
+    left = list(spells)
     for lost_s, back_s in outages:
         cut: list[Spell] = []
-        for spell in mine or [Spell(group=group, replica=replica)]:
+        for spell in left:
             if spell.to_s <= lost_s or spell.from_s >= back_s:
                 cut.append(spell)
                 continue
@@ -84,30 +80,28 @@ def interrupted(
                 cut.append(replace(spell, to_s=lost_s, lost=True))
             if spell.to_s > back_s:
                 cut.append(replace(spell, from_s=back_s))
-        mine = cut or [Spell(group=group, replica=replica, from_s=float("inf"))]
-    return (*others, *mine)
+        left = cut
+    return tuple(left) or (replace(spells[0], from_s=float("inf"), to_s=float("inf")),)
 
 
 def drawn_outages(
-    num_nodes: int, *, mtbf_s: float, mttr_s: float, until_s: float, rng: np.random.Generator
-) -> tuple[tuple[int, float, float], ...]:
-    """(node, lost at, back at) of nodes that fail and are repaired, independently and without memory.
+    *, mtbf_s: float, mttr_s: float, until_s: float, rng: np.random.Generator
+) -> tuple[tuple[float, float], ...]:
+    """(lost at, back at) of a node that fails and is repaired without memory.
 
-    Times to failure and to repair are exponential; all nodes are up at 0, which is where such a process
+    Times to failure and to repair are exponential; the node is up at 0, which is where such a process
     starts, not its long run.
 
     Args:
-        num_nodes: How many.
         mtbf_s: Mean time from repair to failure.
         mttr_s: Mean time from failure until the node serves again, its start included.
         until_s: No failure at or after this.
         rng: Where draws come from.
     """
-    found: list[tuple[int, float, float]] = []
-    for node in range(num_nodes):
-        lost_s = rng.exponential(mtbf_s)
-        while lost_s < until_s:
-            back_s = lost_s + rng.exponential(mttr_s)
-            found.append((node, lost_s, back_s))
-            lost_s = back_s + rng.exponential(mtbf_s)
+    found: list[tuple[float, float]] = []
+    lost_s = rng.exponential(mtbf_s)
+    while lost_s < until_s:
+        back_s = lost_s + rng.exponential(mttr_s)
+        found.append((lost_s, back_s))
+        lost_s = back_s + rng.exponential(mtbf_s)
     return tuple(found)

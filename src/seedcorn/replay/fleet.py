@@ -65,7 +65,7 @@ def replay_groups(
                 "faults, limits and spilling are not replayed where prompts are computed apart: take 'disaggregate' away"
             )
         times = serve(replicas, trace, group_of, router=router, operations=operations)
-        return outcome(times, trace, slo=slo)
+        return outcome(times, trace, slo=slo, sizes=[group.replicas for group in replicas])
     n = trace.num_requests
     first_token_s, finish_s = np.full(n, np.nan), np.full(n, np.nan)
     preemptions, replica = np.zeros(n, dtype=np.int32), np.full(n, -1, dtype=np.int32)
@@ -90,7 +90,7 @@ def replay_groups(
         busy_s=np.concatenate(busy_s),
         steps=steps,
     )
-    return outcome(together, trace, slo=slo)
+    return outcome(together, trace, slo=slo, sizes=[part_s.shape[0] for part_s in busy_s])
 
 
 def _group_times(group: ReplicaGroup | UnitGroup, trace: Trace, router: Router) -> RequestTimes:

@@ -6,10 +6,12 @@ off bins at most 0.39 % wide. A latency of which there is not one (TPOT where ev
 single token) is 0: nothing was waited for.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.domain.outcome import Latency, Outcome
+from seedcorn.domain.outcome import GroupOutcome, Latency, Outcome
 from seedcorn.domain.workload import Metric, Slo, Statistic, Trace
 from seedcorn.replay.kernels import gaps, routing
 from seedcorn.replay.simulation import RequestTimes
@@ -18,7 +20,9 @@ _PERCENTILES = {Statistic.P50: 50.0, Statistic.P90: 90.0, Statistic.P95: 95.0, S
 _NONE = Latency(mean_s=0.0, p50_s=0.0, p90_s=0.0, p95_s=0.0, p99_s=0.0)
 
 
-def outcome(times: RequestTimes, trace: Trace, *, slo: Slo | None = None) -> Outcome:
+def outcome(
+    times: RequestTimes, trace: Trace, *, slo: Slo | None = None, sizes: Sequence[int] = ()
+) -> Outcome:
     """Sum up a replay of ``trace``.
 
     Args:
@@ -31,10 +35,7 @@ def outcome(times: RequestTimes, trace: Trace, *, slo: Slo | None = None) -> Out
     latencies_s = _latencies_s(times, trace)
     finished = int(served.sum())
     duration_s = float(np.max(times.finish_s[served]) - trace.arrival_s[0]) if finished else 0.0
-    busy_s = float(times.busy_s.sum())
-    service_s = (
-        duration_s * times.busy_s.shape[0] if times.service_s is None else float(times.service_s.sum())
-    )
+    service_s = _service_s(times, duration_s)
     return Outcome(
         arrived=trace.num_requests,
         finished=finished,
@@ -45,7 +46,7 @@ def outcome(times: RequestTimes, trace: Trace, *, slo: Slo | None = None) -> Out
         preemptions=int(times.preemptions.sum()),
         steps=times.steps,
         duration_s=duration_s,
-        busy_share=ratio(busy_s, service_s),
+        busy_share=ratio(float(times.busy_s.sum()), float(service_s.sum())),
         input_tokens_per_s=ratio(float(trace.input_tokens[served].sum()), duration_s),
         output_tokens_per_s=ratio(float(trace.output_tokens[served].sum()), duration_s),
         ttft=_over_requests(latencies_s[Metric.TTFT]),
@@ -53,6 +54,30 @@ def outcome(times: RequestTimes, trace: Trace, *, slo: Slo | None = None) -> Out
         itl=_over_gaps(times),
         e2e=_over_requests(latencies_s[Metric.E2E]),
         slo_attainment_share=None if slo is None else _attainment_share(latencies_s, slo, trace.num_requests),
+        groups=_groups(times, service_s, sizes),
+    )
+
+
+def _service_s(times: RequestTimes, duration_s: float) -> NDArray[np.float64]:
+    """(num_replicas,) time each was in service."""
+    if times.service_s is not None:
+        return times.service_s
+    return np.full(times.busy_s.shape[0], duration_s, dtype=np.float64)
+
+
+def _groups(
+    times: RequestTimes, service_s: NDArray[np.float64], sizes: Sequence[int]
+) -> tuple[GroupOutcome, ...]:
+    ends = np.cumsum(np.asarray(sizes, dtype=np.int64))
+    group_of = np.searchsorted(ends, times.replica[times.replica >= 0], side="right")
+    finished = np.bincount(group_of, minlength=len(sizes))
+    parts = [slice(end - size, end) for end, size in zip(ends.tolist(), sizes, strict=True)]
+    return tuple(
+        GroupOutcome(
+            finished=int(finished[g]),
+            busy_share=ratio(float(times.busy_s[part].sum()), float(service_s[part].sum())),
+        )
+        for g, part in enumerate(parts)
     )
 
 

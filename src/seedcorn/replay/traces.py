@@ -38,6 +38,7 @@ _BURSTGPT = _Form(columns=("Timestamp", "Request tokens", "Response tokens"), cl
 _PLAIN = _Form(columns=("arrival_s", "input_tokens", "output_tokens"), clock="s", starts_anywhere=False)
 _MOONCAKE = _Form(columns=("timestamp", "input_length", "output_length"), clock="ms")
 _VLLM = _Form(columns=("start_times", "input_lens", "output_lens"), clock="s")
+_PRIORITY = "priority"  # a column that a plain table may have
 _SECONDS = {"s": 1.0, "ms": 1e-3}
 _TABLES = (_PLAIN, _AZURE, _BURSTGPT)
 _FORMS = (
@@ -57,7 +58,7 @@ def bundled_traces() -> tuple[str, ...]:
 def read_trace(source: str | Path) -> Trace:
     """The trace called ``source``: a bundled name, or a file, plain or gzipped; its content tells its form.
 
-    Known are a plain table ``arrival_s,input_tokens,output_tokens``, Azure's
+    Known are a plain table ``arrival_s,input_tokens,output_tokens`` (and ``priority``), Azure's
     ``TIMESTAMP,ContextTokens,GeneratedTokens`` and BurstGPT's ``Timestamp,Request tokens,Response tokens``
     (seconds), each as CSV or Parquet; Mooncake's JSON lines (``timestamp`` in ms, ``input_length``,
     ``output_length``); and the detailed result of ``vllm bench serve`` (``start_times`` in s,
@@ -122,12 +123,16 @@ def _trace(table: pl.DataFrame, name: str, where: str, source: str, *, first_lin
     else:
         arrival_s = _times(arrival, where, first_line, form.clock) * _SECONDS[form.clock]
     input_tokens, output_tokens = (_token_counts(column, where, first_line) for column in (inputs, outputs))
+    priority = None
+    if form is _PLAIN and _PRIORITY in table.columns:
+        priority = _priorities(table[_PRIORITY], where, first_line)
     _check_sorted(arrival_s, where, first_line)
     return Trace(
         name=name,
         arrival_s=arrival_s - arrival_s[0] if form.starts_anywhere else arrival_s,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
+        priority=priority,
         source=source,
     )
 
@@ -139,9 +144,8 @@ def _from_parquet(data: bytes, where: str) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         raise InputError(f"damaged Parquet file: {error}", where=where) from error
     _check_columns(table.columns, where)
-    return table.cast(
-        {column: pl.String for form in _TABLES for column in form.columns if column in table.columns}
-    )
+    columns = [_PRIORITY, *(column for form in _TABLES for column in form.columns)]
+    return table.cast({column: pl.String for column in columns if column in table.columns})
 
 
 def _check_columns(columns: list[str], where: str) -> None:
@@ -253,6 +257,13 @@ def _token_counts(column: pl.Series, where: str, first_line: int) -> NDArray[np.
             where=f"{where}:{row + first_line}",
         )
     return values.to_numpy().astype(np.int32)
+
+
+def _priorities(column: pl.Series, where: str, first_line: int) -> NDArray[np.int32]:
+    """(num_requests,) whole numbers, least first."""
+    values = column.str.strip_chars().cast(pl.Int32, strict=False)
+    _check_no_null(values, column, where, first_line, "a whole number, the least served first")
+    return values.to_numpy().copy()
 
 
 def _check_sorted(arrival_s: NDArray[np.float64], where: str, first_line: int) -> None:

@@ -1,11 +1,12 @@
 """A plan for people: the answer first, then who goes where, what each pool is worth, what trains."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from seedcorn.domain.hardware import PoolName
+from seedcorn.domain.outcome import PoolOutcome
 from seedcorn.domain.plan import Alternative, Plan, ServicePlan
 from seedcorn.report.outcome import slo_found
 from seedcorn.report.tables import Page, plain_table
@@ -40,18 +41,19 @@ def plan_page(plan: Plan) -> Page:
     return page
 
 
-def replayed_page(plan: Plan) -> Page:
-    """What a replay of the whole plan found, service by service."""
+def replayed_page(plan: Plan, pools: Sequence[PoolOutcome]) -> Page:
+    """What a replay of the whole plan found, service by service and pool by pool."""
     table = plain_table(
         "service",
         "requests",
         "refused",
+        "retried",
         "preempted",
         "output tokens/s",
         "busy",
         "attainment",
         "SLO in replay",
-        right=("requests", "refused", "preempted", "output tokens/s", "busy", "attainment"),
+        right=("requests", "refused", "retried", "preempted", "output tokens/s", "busy", "attainment"),
     )
     for service in plan.services:
         outcome = service.outcome
@@ -60,6 +62,7 @@ def replayed_page(plan: Plan) -> Page:
             service.service,
             f"{outcome.arrived:,}",
             f"{outcome.refused:,}",
+            f"{outcome.retried:,}",
             f"{outcome.preemptions:,}",
             f"{outcome.output_tokens_per_s:,.0f}",
             format_share(outcome.busy_share),
@@ -70,10 +73,26 @@ def replayed_page(plan: Plan) -> Page:
         "Every SLO held in replay." if plan.slos_held else "NOT every SLO held in replay.",
         "",
         table,
+        "",
+        _pools_replayed(pools),
     ]
     if (trials := trials_table(plan)) is not None:
         page += ["", trials]
     return page
+
+
+def _pools_replayed(pools: Sequence[PoolOutcome]) -> Table:
+    columns = ("replicas", "chips", "requests served", "busy")
+    table = plain_table("pool", *columns, right=columns)
+    for pool in pools:
+        table.add_row(
+            pool.pool,
+            f"{pool.replicas:,}",
+            f"{pool.chips:,}",
+            f"{pool.finished:,}",
+            format_share(pool.busy_share),
+        )
+    return table
 
 
 def explain_page(plan: Plan, service: ServicePlan) -> Page:

@@ -6,6 +6,7 @@ The only package that knows both the planner and the replay.
 from seedcorn.study.offers import Progress
 from seedcorn.study.planning import plan_scenario, replay_plan
 from seedcorn.study.predict import ServingQuestion, TrainingQuestion, predict_serving, predict_training
+from seedcorn.study.proof import pools_replayed
 from seedcorn.study.resolve import resolve
 from seedcorn.study.selling import quote, sale_of
 from seedcorn.study.single import replay_single
@@ -18,6 +19,7 @@ __all__ = [
     "TrainingQuestion",
     "WhatIf",
     "plan_scenario",
+    "pools_replayed",
     "predict_serving",
     "predict_training",
     "quote",

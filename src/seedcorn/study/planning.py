@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from seedcorn.domain.fault import FaultRates
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import Allocation
 from seedcorn.domain.moves import Running
@@ -23,10 +24,11 @@ from seedcorn.study.clearing import (
     market_of,
 )
 from seedcorn.study.disaggregation import with_units
+from seedcorn.study.faults import Standing, idle_outages, standings
 from seedcorn.study.gangs import Gang, gangs_of, job_plan
 from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s, offer_book
-from seedcorn.study.proof import TIGHTEN, misses, replay_service
+from seedcorn.study.proof import TIGHTEN, Faults, misses, no_spill, replay_service
 from seedcorn.study.robustness import at_load, failures, shortfall, trials
 from seedcorn.study.today import running_today
 from seedcorn.study.uncertainty import with_uncertainty
@@ -140,11 +142,13 @@ def replay_plan(
     workers: Workers = HERE,
     *,
     load: float | None = None,
+    faults: Faults = (),
 ) -> Plan:
     """``plan`` with a fresh replay of every service, and of everything that it must withstand.
 
     Args:
         load: Replay this times the mean rates instead, without margin, and no trials.
+        faults: What befalls its nodes meanwhile; not in trials.
 
     Raises:
         InputError: The plan leaves out a service of its scenario, or gives one nothing to run on.
@@ -155,11 +159,23 @@ def replay_plan(
     deployments = {service.service: service.deployments for service in plan.services}
     if load is not None:
         scenario = at_load(scenario, {service.name: load for service in scenario.services})
-    outcomes = _outcomes(scenario, deployments, progress, workers)
+    outcomes = _outcomes(scenario, deployments, progress, workers, faults)
     tried = _trials(scenario, deployments, progress, workers)
     services = tuple(replace(s, outcome=outcomes[s.service], trials=tried[s.service]) for s in plan.services)
     missed = (*misses(scenario, outcomes), *failures(tried))
-    return replace(plan, services=services, replayed=True, slos_held=not missed, warnings=missed)
+    warnings = (*no_spill(scenario, deployments), *_no_effect(scenario, deployments, faults), *missed)
+    return replace(plan, services=services, replayed=True, slos_held=not missed, warnings=warnings)
+
+
+def _no_effect(
+    scenario: Scenario, deployments: Mapping[str, tuple[Deployment, ...]], faults: Faults
+) -> tuple[str, ...]:
+    """Outages of nodes that the plan does not use, in words."""
+    idle = () if isinstance(faults, FaultRates) else idle_outages(standings(deployments, scenario), faults)
+    return tuple(
+        f"node {outage.node} of pool {outage.pool!r} holds no replica of the plan: losing it changes nothing"
+        for outage in idle
+    )
 
 
 def _round(
@@ -211,19 +227,33 @@ def _outcomes(
     deployments: Mapping[str, tuple[Deployment, ...]],
     progress: Progress,
     workers: Workers,
+    faults: Faults = (),
 ) -> dict[str, Outcome]:
     """Of every service under its deployments; replayed side by side."""
     outcomes: dict[str, Outcome] = {}
-    runs = [(service, deployments[service.name]) for service in scenario.services]
-    for (service, _), outcome in zip(runs, workers.map(_outcome, scenario, runs), strict=True):
-        outcomes[service.name] = outcome
+    stand = standings(deployments, scenario) if faults else {}
+    runs = [
+        _Run(service=s, deployments=deployments[s.name], stand=stand.get(s.name, ()), faults=faults)
+        for s in scenario.services
+    ]
+    for run, outcome in zip(runs, workers.map(_outcome, scenario, runs), strict=True):
+        outcomes[run.service.name] = outcome
         progress("replaying the plan", len(outcomes), len(runs))
     return outcomes
 
 
-def _outcome(scenario: Scenario, run: tuple[Service, tuple[Deployment, ...]]) -> Outcome:
-    service, deployments = run
-    return replay_service(service, deployments, scenario)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One service to replay."""
+
+    service: Service
+    deployments: tuple[Deployment, ...]
+    stand: tuple[Standing, ...]
+    faults: Faults
+
+
+def _outcome(scenario: Scenario, run: _Run) -> Outcome:
+    return replay_service(run.service, run.deployments, scenario, run.stand, run.faults)
 
 
 def _plan(
@@ -281,7 +311,14 @@ def _plan(
         replayed=True,
         slos_held=not missed,
         waves=way.waves,
-        warnings=(*scenario.notes, *worth.warnings, *_unknown_today(services), *way.warnings, *missed),
+        warnings=(
+            *scenario.notes,
+            *worth.warnings,
+            *_unknown_today(services),
+            *way.warnings,
+            *no_spill(scenario, last.deployments),
+            *missed,
+        ),
     )
 
 

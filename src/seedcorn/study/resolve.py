@@ -122,6 +122,7 @@ def _service(
         pools=tuple(PoolName(pool) for pool in service.pools),
         engines=_engines(service.engine),
         disaggregate=service.disaggregate,
+        routing=service.router.routing,
     )
 
 
@@ -228,6 +229,8 @@ def _inputs_hash(located: Located[ScenarioDocument], scenario: Scenario) -> str:
         digest.update(repr(service.model).encode())
         for values in (service.trace.arrival_s, service.trace.input_tokens, service.trace.output_tokens):
             digest.update(values.tobytes())
+        if service.trace.priority is not None:
+            digest.update(service.trace.priority.tobytes())
         if service.day is not None:
             digest.update(service.day.rate_per_s.tobytes())
     for job in scenario.jobs:

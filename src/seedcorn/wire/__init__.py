@@ -3,6 +3,7 @@
 from seedcorn.wire._reading import Located, read_document
 from seedcorn.wire._writing import check_writable, json_bytes, write_text_atomically
 from seedcorn.wire.evidence import evidence_from, evidence_json
+from seedcorn.wire.faults import read_faults
 from seedcorn.wire.outcome import outcome_json
 from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, write_plan
 from seedcorn.wire.prediction import prediction_json
@@ -21,6 +22,7 @@ __all__ = [
     "plan_json",
     "prediction_json",
     "read_document",
+    "read_faults",
     "read_plan",
     "read_scenario",
     "schema",

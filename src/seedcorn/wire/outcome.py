@@ -1,14 +1,14 @@
 """``kind: outcome``: what a replay found, for programs (``seedcorn replay --json``), and inside plans."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 from pydantic.json_schema import WithJsonSchema
 
 from seedcorn.domain.offer import Predicted
-from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.outcome import Outcome, PoolOutcome
 from seedcorn.domain.workload import Slo
 from seedcorn.wire._fields import Document, Many, ObjectiveName
 from seedcorn.wire._text import Json
@@ -46,16 +46,32 @@ class LatencyDocument(Document):
     p99_s: NumberOrNan = Field(description="99th percentile.")
 
 
+class GroupOutcomeDocument(Document):
+    """What the replicas of one deployment did."""
+
+    finished: int = Field(description="Requests that they served.")
+    busy_share: Number = Field(description="Share of their time in service that was spent in steps.")
+
+
 class OutcomeFields(Document):
     """A replay in numbers. Percentiles are over requests, weighted equally."""
 
     arrived: int = Field(description="Requests that arrived: those that finished and those refused.")
     finished: int = Field(description="Requests that finished.")
-    refused: int = Field(description="Requests too long for any replica's KV cache.")
+    refused: int = Field(
+        description="Requests not served: too long for any replica's KV cache, `turned_away` or `unserved`."
+    )
+    turned_away: int = Field(default=0, description="Of the refused, those that met a full queue.")
+    unserved: int = Field(
+        default=0, description="Of the refused, those for which no replica was in service again."
+    )
+    retried: int = Field(
+        default=0, description="Times a request was sent again after the replica that held it was lost."
+    )
     preemptions: int = Field(description="Times a request lost its KV cache and was recomputed.")
     steps: int = Field(description="Engine steps, all replicas together.")
     duration_s: Number = Field(description="First arrival to last token.")
-    busy_share: Number = Field(description="Share of replica-time spent in steps.")
+    busy_share: Number = Field(description="Share of replica-time in service that was spent in steps.")
     input_tokens_per_s: Number = Field(description="Prompt tokens per second of the duration.")
     output_tokens_per_s: Number = Field(description="Output tokens per second of the duration.")
     ttft: LatencyDocument = Field(description="Arrival to first token, queueing included.")
@@ -64,6 +80,9 @@ class OutcomeFields(Document):
     e2e: LatencyDocument = Field(description="Arrival to last token.")
     slo_attainment_share: Number | None = Field(
         default=None, description="Share of requests within every per-request bound, where an SLO was given."
+    )
+    groups: Many[GroupOutcomeDocument] = Field(
+        default=(), description="Of each deployment, in the plan's order."
     )
 
 
@@ -89,6 +108,16 @@ class ReplayDocument(Document):
     outcome: OutcomeFields = Field(description="What was found.")
 
 
+class PoolOutcomeDocument(Document):
+    """What the replicas of all services on one pool did."""
+
+    pool: str = Field(description="Its name in the scenario.")
+    replicas: int = Field(description="Replicas on it.")
+    chips: int = Field(description="Chips of these.")
+    finished: int = Field(description="Requests that they served.")
+    busy_share: Number = Field(description="Share of their chips' time in service that was spent in steps.")
+
+
 class OutcomeDocument(Document):
     """What a replay found."""
 
@@ -97,10 +126,15 @@ class OutcomeDocument(Document):
     name: str = Field(description="The plan, or the trace.")
     slos_held: bool | None = Field(description="Whether every objective holds; `null` if there is none.")
     replays: Many[ReplayDocument] = Field(description="One per service, in the order of the scenario.")
+    pools: Many[PoolOutcomeDocument] = Field(
+        default=(), description="Of a plan, every pool that services use, in the order of the fleet."
+    )
 
 
-def outcome_json(name: str, replays: Mapping[str, tuple[Outcome, Slo | None]]) -> bytes:
-    """The document for replays by name, each against its SLO."""
+def outcome_json(
+    name: str, replays: Mapping[str, tuple[Outcome, Slo | None]], pools: Sequence[PoolOutcome] = ()
+) -> bytes:
+    """The document for replays by name, each against its SLO, and what they add up to on each pool."""
     held = [outcome.meets(slo) for outcome, slo in replays.values() if slo is not None]
     document = OutcomeDocument(
         seedcorn=1,
@@ -108,6 +142,7 @@ def outcome_json(name: str, replays: Mapping[str, tuple[Outcome, Slo | None]]) -
         name=name,
         slos_held=all(held) if held else None,
         replays=tuple(_replay(key, outcome, slo) for key, (outcome, slo) in replays.items()),
+        pools=tuple(PoolOutcomeDocument.model_validate(pool, from_attributes=True) for pool in pools),
     )
     data: Json = document.model_dump(mode="json")
     return json_bytes(data)

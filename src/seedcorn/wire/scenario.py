@@ -13,7 +13,15 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, Field
 
 from seedcorn.domain.hardware import Dtype
-from seedcorn.domain.workload import EngineName, EngineSettings, Metric, Objective, Slo, Statistic
+from seedcorn.domain.workload import (
+    EngineName,
+    EngineSettings,
+    Metric,
+    Objective,
+    SchedulingPolicy,
+    Slo,
+    Statistic,
+)
 from seedcorn.units import format_seconds
 from seedcorn.wire._fields import (
     Absent,
@@ -46,6 +54,7 @@ from seedcorn.wire.horizon import (
 )
 from seedcorn.wire.moves import StartingDocument, TodayDocument
 from seedcorn.wire.robustness import LoadCaseDocument, case_problems
+from seedcorn.wire.routing import RouterDocument
 
 _ENGINE = EngineSettings()
 
@@ -139,6 +148,12 @@ class EngineDocument(Document):
         description="Whether a preempted sequence finds its surviving KV-cache blocks again.",
     )
 
+    scheduling_policy: Annotated[SchedulingPolicy, Field(strict=False)] = Field(
+        default=_ENGINE.scheduling_policy,
+        description="Whom a replica admits first and preempts last: by arrival, or by the trace's column "
+        "`priority` (the least first) and then by arrival.",
+    )
+
     @classmethod
     def of(cls, settings: EngineSettings) -> "EngineDocument":
         """The limits as documents hold them."""
@@ -149,6 +164,7 @@ class EngineDocument(Document):
             block_size=settings.block_size,
             gpu_memory_utilization=settings.gpu_memory_utilization,
             enable_prefix_caching=settings.prefix_caching,
+            scheduling_policy=settings.scheduling_policy,
         )
 
     @property
@@ -161,6 +177,7 @@ class EngineDocument(Document):
             block_size=self.block_size,
             gpu_memory_utilization=self.gpu_memory_utilization,
             prefix_caching=self.enable_prefix_caching,
+            scheduling_policy=self.scheduling_policy,
         )
 
 
@@ -190,6 +207,9 @@ class ServiceDocument(Document):
     disaggregate: bool = Field(
         default=False,
         description="Whether prompts may be computed on other replicas, also of another pool, than answers.",
+    )
+    router: RouterDocument = Field(
+        default_factory=RouterDocument, description="How its requests find a replica."
     )
     growth: UncertainFactor = Field(
         default=(1.0, 1.0, 1.0),
@@ -405,6 +425,7 @@ def scenario_problems(scenario: ScenarioDocument) -> Iterator[Problem]:
     for i, service in enumerate(scenario.services):
         yield from _twice(service.dtypes, "services", i, "dtypes")
         yield from _twice(service.pools, "services", i, "pools")
+        yield from service.router.problems(("services", i, "router"))
     for i, job in enumerate(scenario.training):
         yield from _training_problems(("training", i), job)
     for i, product in enumerate(scenario.resale):
@@ -479,6 +500,8 @@ def _pools_named(scenario: ScenarioDocument) -> Iterator[tuple[tuple[Step, ...],
     for i, service in enumerate(scenario.services):
         if service.today is not None:
             yield ("services", i, "today", "pool"), service.today.pool
+        if service.router.spill is not None:
+            yield ("services", i, "router", "spill", "to"), service.router.spill.to
     for i, job in enumerate(scenario.training):
         yield from ((("training", i, "pools", j), name) for j, name in enumerate(job.pools))
     for i, product in enumerate(scenario.resale):
