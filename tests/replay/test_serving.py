@@ -32,7 +32,7 @@ times_s = st.integers(0, 40).map(lambda n: n * 2.0**-5)
 @st.composite
 def spells(draw, groups):
     """Any replica, lost and regained or drained and started, often at the same moments."""
-    found = []
+    found: list[Spell] = []
     for g, group in enumerate(groups):
         for replica in range(group.replicas):
             if draw(st.booleans()):
