@@ -13,13 +13,15 @@
         ├── TooLong             some of the traffic's requests exceed the KV cache
         ├── UnknownFact         the catalogue lacks a fact that the answer needs
         ├── Unsupported         the chip has no such number format, or the maker no such model
-        └── MissesSlo           runs, but not within the latency objectives
+        ├── MissesSlo           runs, but not within the latency objectives
+        └── Late                training jobs that no gang finishes by their deadline
 
 Anything else that escapes is our bug. A message names the thing in the user's words, what was
 got and what would work; the exception carries the same data, so that no caller parses text.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 
 class SeedcornError(Exception):
@@ -167,3 +169,29 @@ class MissesSlo(Infeasible):
         self.objective = objective
         self.got_s = got_s
         self.bound_s = bound_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateJob:
+    """A training job that misses its deadline even with its fastest gang.
+
+    Attributes:
+        finishes_in_s: From its start, on that gang; ``chips``: the gang, by pool.
+        add_chips: Pool → chips more that would put it in time, there alone.
+        tokens: As many would be trained in time.
+    """
+
+    job: str
+    deadline_s: float
+    finishes_in_s: float
+    chips: Mapping[str, int]
+    add_chips: Mapping[str, int]
+    tokens: float
+
+
+class Late(Infeasible):
+    """Training jobs have no gang that meets their deadline; ``late``: which, by how much, and what would save each."""
+
+    def __init__(self, message: str, *, late: Sequence[LateJob]) -> None:
+        super().__init__(message)
+        self.late = tuple(late)

@@ -21,7 +21,7 @@ from seedcorn.perf.training import (
     speed_per_chip,
     training_rate,
 )
-from seedcorn.perf.training.effectiveness import CHECKPOINT_STALL_S, CHIP_MTBF_S
+from seedcorn.perf.training.effectiveness import USUAL
 from seedcorn.perf.training.layout import layouts_of
 from seedcorn.perf.training.memory import training_memory
 from seedcorn.perf.training.shape import training_shape
@@ -352,7 +352,7 @@ def test_a_model_no_split_holds_is_refused():
 @pytest.mark.parametrize("chips", [8, 1024, 16384])
 def test_the_checkpoint_interval_loses_the_least_time(chips):
     def lost(interval_s):
-        return CHECKPOINT_STALL_S / interval_s + interval_s / 2 * chips / CHIP_MTBF_S
+        return USUAL.checkpoint_s / interval_s + interval_s / 2 * chips / USUAL.chip_mtbf_s
 
     best_s = checkpoint_interval_s(chips)
 

@@ -14,7 +14,7 @@ from seedcorn.perf import StepModel
 from seedcorn.study import plan_scenario, replay_plan, resolve
 from seedcorn.study.offers import cautious_step_model
 from seedcorn.wire import plan_json, read_plan, read_scenario, write_plan
-from tests.study.scenarios import CHAT, POOLS, TRAINING, a_scenario_file
+from tests.study.scenarios import CHAT, POOLS, a_scenario_file
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -139,12 +139,6 @@ def test_a_fleet_too_small_says_what_binds_and_what_would_work(tmp_path):
     with pytest.raises(Infeasible, match="'small'") as caught:
         planned(a_scenario_file(tmp_path, services=[flood]))
     assert any("chat" in note and "add" in note for note in caught.value.__notes__)
-
-
-def test_a_deadline_out_of_reach_says_when_the_fastest_gang_finishes(tmp_path):
-    hasty = TRAINING | {"tokens": 1e13, "deadline": "1 d"}
-    with pytest.raises(Infeasible, match=r"'next' cannot meet its deadline of 1 d: .* takes \d"):
-        planned(a_scenario_file(tmp_path, training=[hasty]))
 
 
 @pytest.mark.parametrize(

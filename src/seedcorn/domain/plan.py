@@ -101,7 +101,12 @@ class ServicePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlan:
-    """The gang a training job gets; no ``pool`` when it waits."""
+    """The gang a training job gets; no ``pool`` when it waits.
+
+    Attributes:
+        finishes_in_s: From now; ``starts_in_s``: when the job before it ends, whose chips it takes over.
+        rest_pool, rest_chips: Where the last layers of a gang over two pools are.
+    """
 
     job: str
     pool: PoolName | None
@@ -110,6 +115,15 @@ class JobPlan:
     tokens_per_s: float = 0.0
     finishes_in_s: float | None = None
     progress: float = 0.0
+    starts_in_s: float = 0.0
+    rest_pool: PoolName | None = None
+    rest_chips: int = 0
+
+    @property
+    def chips_by_pool(self) -> dict[PoolName, int]:
+        """Chips of the gang."""
+        parts = ((self.pool, self.chips), (self.rest_pool, self.rest_chips))
+        return {pool: chips for pool, chips in parts if pool is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

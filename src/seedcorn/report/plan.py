@@ -215,9 +215,9 @@ def _jobs(plan: Plan) -> Table:
             table.add_row(job.job, "waits", "", "", "", "")
             continue
         finishes = "-" if job.finishes_in_s is None else format_seconds(job.finishes_in_s)
-        table.add_row(
-            job.job, job.pool, f"{job.chips:,}", job.parallelism, f"{job.tokens_per_s:,.0f}", finishes
-        )
+        pools = " + ".join(job.chips_by_pool)
+        chips = " + ".join(f"{count:,}" for count in job.chips_by_pool.values())
+        table.add_row(job.job, pools, chips, job.parallelism, f"{job.tokens_per_s:,.0f}", finishes)
     return table
 
 

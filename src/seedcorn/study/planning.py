@@ -25,7 +25,7 @@ from seedcorn.study.clearing import (
 )
 from seedcorn.study.disaggregation import with_units
 from seedcorn.study.faults import Standing, idle_outages, standings
-from seedcorn.study.gangs import Gang, gangs_of, job_plan
+from seedcorn.study.gangs import Gang, chips_held, gangs_of, job_plan
 from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s, offer_book
 from seedcorn.study.proof import TIGHTEN, Faults, misses, no_spill, replay_service
@@ -70,7 +70,7 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
 def _found(scenario: Scenario, progress: Progress, workers: Workers) -> Plan:
     """The best plan, traffic split or whole."""
     worth = numeraire(scenario)
-    gangs = {job.name: gangs_of(job, scenario, worth) for job in scenario.jobs}
+    gangs = gangs_of(scenario, worth)
     whole = with_units(offer_book(scenario, progress, workers), scenario, progress, workers)
     running = running_today(scenario, whole, progress, workers)
 
@@ -277,7 +277,7 @@ def _plan(
     by_services = _chips_by_pool(
         (pool, d.chips_of(pool)) for s in services for d in s.deployments for pool in d.offer.candidate.chips
     )
-    by_jobs = _chips_by_pool((j.pool, j.chips) for j in jobs if j.pool is not None)
+    by_jobs = chips_held(scenario.jobs, jobs)
     reference = worth.reference.name
     today = sum(s.today_chips or 0 for s in services if s.today == reference)
     missed = (*misses(scenario, last.outcomes), *failures(last.trials))
@@ -296,7 +296,7 @@ def _plan(
                 chips=pool.chips,
                 spare=pool.spare,
                 used_by_services=by_services[pool.name],
-                used_by_jobs=by_jobs[pool.name],
+                used_by_jobs=by_jobs.get(pool.name, 0),
                 price=worth.prices[pool.name],
                 shadow_price=use.shadow_price,
             )

@@ -27,6 +27,7 @@ from seedcorn.wire.scenario import (
     ServiceDocument,
     TrainingDocument,
 )
+from seedcorn.wire.training import interruptions
 
 PREFILL_CHUNKS = (2048, 8192)
 """``max_num_batched_tokens`` tried where the scenario does not fix it: vLLM's defaults for small and
@@ -168,6 +169,10 @@ def _job(located: Located[ScenarioDocument], i: int, job: TrainingDocument) -> T
         max_chips=job.chips.max,
         deadline_s=job.deadline,
         weight=job.weight,
+        priority=job.priority,
+        after=job.after,
+        interruptions=interruptions(job.checkpoint, job.restart),
+        mixed_gang=job.mixed_gang,
     )
 
 

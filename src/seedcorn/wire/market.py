@@ -26,6 +26,7 @@ from seedcorn.wire._fields import Absent, Document, Many, Name
 from seedcorn.wire._reading import Problem, did_you_mean, dotted, read_document
 from seedcorn.wire._text import Json, Step
 from seedcorn.wire._writing import json_bytes
+from seedcorn.wire.training import Sequenced, sequence_problems
 
 _ChipCount: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 _Amount: TypeAlias = Annotated[float, Field(ge=0)]
@@ -258,40 +259,13 @@ def _problems(market: MarketDocument) -> Iterator[Problem]:
 
 
 def _sequence_problems(market: MarketDocument) -> Iterator[Problem]:
-    """Jobs in sequence are a line: one follows one, none breathes, each but the last ends."""
-    jobs = {job.name: job for job in market.jobs}
-    followed: dict[str, str] = {}
+    """Jobs in sequence are in line, and none of them breathes."""
+    sequenced = [Sequenced(job.name, job.after, job.work is not None) for job in market.jobs]
+    yield from sequence_problems("jobs", sequenced, amount="work")
+    breathing = {job.name for job in market.jobs if job.elastic}
     for j, job in enumerate(market.jobs):
-        if job.after is None:
-            continue
-        place = ("jobs", j, "after")
-        if job.after not in jobs:
-            yield Problem(place, f"no job is called {job.after!r}{did_you_mean(job.after, list(jobs))}")
-            continue
-        if job.after in followed:
-            yield Problem(
-                place,
-                f"job {followed[job.after]!r} follows {job.after!r} already: one gang does one thing at a time",
-            )
-            continue
-        followed[job.after] = job.name
-        if jobs[job.after].work is None:
-            yield Problem(place, f"job {job.after!r} never ends: give it 'work'")
-        if job.elastic or jobs[job.after].elastic:
-            yield Problem(place, "jobs in sequence share a gang, and none of them may be 'elastic'")
-    yield from _circle_problems(market)
-
-
-def _circle_problems(market: MarketDocument) -> Iterator[Problem]:
-    before = {job.name: job.after for job in market.jobs}
-    for j, job in enumerate(market.jobs):
-        name = job.after
-        for _ in market.jobs:
-            if name is None or name == job.name:
-                break
-            name = before.get(name)
-        if name == job.name:
-            yield Problem(("jobs", j, "after"), f"job {job.name!r} comes after itself")
+        if job.after is not None and {job.name, job.after} & breathing:
+            yield Problem(("jobs", j, "after"), "jobs in sequence share a gang, and none may be 'elastic'")
 
 
 def _tide_problems(service: MarketServiceDocument, slots: int, *steps: Step) -> Iterator[Problem]:

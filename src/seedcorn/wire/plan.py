@@ -169,6 +169,13 @@ class JobPlanDocument(Document):
     tokens_per_s: Number = Field(description="Training speed.")
     finishes_in_s: Number | None = Field(description="From now to its last token, where it has a last one.")
     progress: Number = Field(description="In reference-chip equivalents.")
+    starts_in_s: Number = Field(
+        default=0.0, description="When the job before it ends, whose chips it takes over."
+    )
+    rest_pool: str | None = Field(
+        default=None, description="Where the last layers of a gang over two pools are."
+    )
+    rest_chips: int = Field(default=0, ge=0, description="Chips of the gang there.")
 
 
 class PoolPlanDocument(Document):

@@ -55,6 +55,12 @@ from seedcorn.wire.horizon import (
 from seedcorn.wire.moves import StartingDocument, TodayDocument
 from seedcorn.wire.robustness import LoadCaseDocument, case_problems
 from seedcorn.wire.routing import RouterDocument
+from seedcorn.wire.training import (
+    CheckpointDocument,
+    RestartDocument,
+    Sequenced,
+    sequence_problems,
+)
 
 _ENGINE = EngineSettings()
 
@@ -260,9 +266,25 @@ class TrainingDocument(Document):
     )
     chips: GangDocument = Field(default_factory=GangDocument, description="Bounds of the gang.")
     deadline: Annotated[Annotated[Seconds, Field(gt=0)] | None, Absent("as soon as may be")] = Field(
-        default=None, description="Time from now by which `tokens` must be trained."
+        default=None,
+        description="Time by which `tokens` must be trained: from now, or from the end of the job it comes `after`.",
     )
     weight: float = Field(default=1.0, gt=0, description="Value of its progress against other jobs'.")
+    priority: int = Field(
+        default=0,
+        description="Jobs of a lower one never displace those of a higher one, whatever they are worth.",
+    )
+    after: Annotated[str | None, Absent("none: it starts at once")] = Field(
+        default=None, description="The job that it follows, on the same gang. Both run or both wait."
+    )
+    mixed_gang: bool = Field(
+        default=False,
+        description="Whether one gang may spread over two pools, the first layers on one, the rest on the other.",
+    )
+    checkpoint: CheckpointDocument = Field(
+        default_factory=CheckpointDocument, description="When training is saved."
+    )
+    restart: RestartDocument = Field(default_factory=RestartDocument, description="When training fails.")
 
 
 class ResaleDocument(Document):
@@ -428,6 +450,8 @@ def scenario_problems(scenario: ScenarioDocument) -> Iterator[Problem]:
         yield from service.router.problems(("services", i, "router"))
     for i, job in enumerate(scenario.training):
         yield from _training_problems(("training", i), job)
+    sequenced = [Sequenced(job.name, job.after, job.tokens is not None) for job in scenario.training]
+    yield from sequence_problems("training", sequenced, amount="tokens")
     for i, product in enumerate(scenario.resale):
         yield from _resale_problems(("resale", i), product)
     yield from horizon_problems(scenario)

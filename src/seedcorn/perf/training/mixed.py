@@ -113,7 +113,9 @@ def _rate_of_split(
             MixedPart(pool=questions[1].pool.name, layers=layers[1], parallelism=tail.parallelism),
         ),
         tokens_per_s=1 / _pipeline_token_s(questions[0], head, tail),
-        effectiveness_share=effectiveness_share(head.parallelism.chips + tail.parallelism.chips),
+        effectiveness_share=effectiveness_share(
+            head.parallelism.chips + tail.parallelism.chips, questions[0].job.interruptions
+        ),
         log_sigma=hypot(*(question.log_sigma(is_searched=True) for question in questions)),
     )
 

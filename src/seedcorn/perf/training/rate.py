@@ -122,7 +122,7 @@ class Question:
             tokens_per_s=parallelism.chips / total_s,
             flop_per_s_per_chip=flop_per_s,
             mfu=flop_per_s / self.facts.flop_per_s,
-            effectiveness_share=effectiveness_share(parallelism.chips),
+            effectiveness_share=effectiveness_share(parallelism.chips, self.job.interruptions),
             log_sigma=self.log_sigma(is_searched=is_searched),
             evidence=Evidence.CALIBRATED if is_measured else Evidence.DATASHEET,
             shares={cause: spent / total_s for cause, spent in seconds.items()},
