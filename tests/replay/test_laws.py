@@ -1,12 +1,14 @@
 """Laws of the replay: true for every trace."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seedcorn.domain.outcome import GroupOutcome
 from seedcorn.domain.workload import EngineSettings, Metric, Objective, Router, Slo, Statistic
 from seedcorn.errors import InputError
 from seedcorn.replay import ReplicaGroup, read_trace, replay, replay_groups, replay_requests, scaled
@@ -88,7 +90,10 @@ def test_one_group_is_the_same_as_its_replicas():
 
     group = ReplicaGroup(step_model=model, engine=EngineSettings(), replicas=3)
 
-    assert replay_groups([group], trace, slo=SLO) == replay([model] * 3, EngineSettings(), trace, slo=SLO)
+    found = replay_groups([group], trace, slo=SLO)
+
+    assert replace(found, groups=()) == replay([model] * 3, EngineSettings(), trace, slo=SLO)
+    assert found.groups == (GroupOutcome(finished=found.finished, busy_share=found.busy_share),)
 
 
 def test_groups_get_their_shares_of_the_traffic():
