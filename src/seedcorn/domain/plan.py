@@ -56,11 +56,14 @@ class Deployment:
         return self.replicas * self.offer.candidate.chips.get(pool, 0)
 
     @property
+    def replicas_for_uncertainty(self) -> int:
+        """Replicas that stand by because steps may take longer than predicted."""
+        return 0 if self.uncertainty is None else self.replicas - self.uncertainty.replicas
+
+    @property
     def chips_for_uncertainty(self) -> int:
-        """Chips that stand by because steps may take longer than predicted."""
-        if self.uncertainty is None:
-            return 0
-        return (self.replicas - self.uncertainty.replicas) * self.offer.candidate.parallelism.chips
+        """Chips of those."""
+        return self.replicas_for_uncertainty * self.offer.candidate.num_chips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,5 +194,8 @@ class Plan:
         """Reference-chip hours an hour of the chips that stand by for uncertainty."""
         prices = self.full_prices()
         return sum(
-            d.chips_for_uncertainty * prices[d.offer.candidate.pool] for s in services for d in s.deployments
+            d.replicas_for_uncertainty * chips * prices[pool]
+            for s in services
+            for d in s.deployments
+            for pool, chips in d.offer.candidate.chips.items()
         )

@@ -85,12 +85,7 @@ def pools_of(service: Service, scenario: Scenario) -> tuple[Pool, ...]:
 
 
 def cautious_step_model(candidate: Candidate, scenario: Scenario) -> StepModel:
-    """The candidate's step model of the best grade, at the planning confidence: an uncertain chip gets honest headroom."""
-    return step_model_at(candidate, scenario, scenario.planning.confidence)
-
-
-def step_model_at(candidate: Candidate, scenario: Scenario, quantile: float) -> StepModel:
-    """The candidate's step model of the best grade, with steps as long as a quantile of its uncertainty says.
+    """The candidate's step model of the best grade, at the planning confidence: an uncertain chip gets honest headroom.
 
     Step times are log-normal about the prediction, so the quantile q slows every step by exp(z_q σ).
     """
@@ -104,7 +99,8 @@ def step_model_at(candidate: Candidate, scenario: Scenario, quantile: float) -> 
         chips_per_node=pool.chips_per_node,
         measurements=scenario.measurements,
     )
-    return predicted.slowed(math.exp(NormalDist().inv_cdf(quantile) * predicted.log_sigma))
+    z = NormalDist().inv_cdf(scenario.planning.confidence)
+    return predicted.slowed(math.exp(z * predicted.log_sigma))
 
 
 def serving_candidates(service: Service, scenario: Scenario) -> tuple[Candidate, ...]:

@@ -10,8 +10,9 @@ from seedcorn.domain.prediction import CONFIDENCE, Interval
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import RequestClass, Trace
 from seedcorn.errors import MissesSlo
-from seedcorn.replay import capacity, part
-from seedcorn.study.offers import Progress, demand_req_per_s, planned_traffic, step_model_at
+from seedcorn.replay import CapacitySearch, capacity, part
+from seedcorn.study.disaggregation import unit_of
+from seedcorn.study.offers import Progress, cautious_step_model, demand_req_per_s, planned_traffic
 from seedcorn.workers import HERE, Workers
 
 SLOW, LIKELY, FAST = 0.5 + CONFIDENCE / 2, 0.5, 0.5 - CONFIDENCE / 2
@@ -62,18 +63,26 @@ def _uncertainty(asking: Asking, deployed: tuple[ServicePlan, Deployment]) -> Un
 
 
 def _replicas(load: float, capacity_req_per_s: float) -> int:
-    """That carry a load; a share is rounded, so a billionth of a replica is none."""
+    """That carry a load; a share is rounded, so a billionth of a replica is none.
+
+    0 where one carries nothing: at a confidence below one half the likely step is the longer one.
+    """
+    if capacity_req_per_s == 0:
+        return 0
     return math.ceil(load / capacity_req_per_s - 1e-9)
 
 
 def capacity_at(asking: Asking, candidate: Candidate, request_class: RequestClass, quantile: float) -> float:
     """Requests/s of one replica whose steps take as long as that quantile says; 0: it misses an objective at any rate."""
-    service = asking.scenario.service(candidate.service)
-    traffic = asking.traffic[candidate.service]
-    model = step_model_at(candidate, asking.scenario, quantile)
+    planning = asking.scenario.planning
+    scenario = replace(asking.scenario, planning=replace(planning, confidence=quantile))
+    slo, traffic = scenario.service(candidate.service).slo, asking.traffic[candidate.service]
     mine = part(traffic, request_class.holds(traffic))
     try:
-        found = capacity(model, candidate.engine, mine, service.slo, seed=asking.scenario.planning.seed)
+        if candidate.prefill is None:
+            model = cautious_step_model(candidate, scenario)
+            return capacity(model, candidate.engine, mine, slo, seed=planning.seed).rate_per_s
+        unit = unit_of(candidate, scenario)
+        return CapacitySearch(unit, mine, slo, seed=planning.seed).capacity().rate_per_s
     except MissesSlo:
         return 0.0
-    return found.rate_per_s

@@ -11,7 +11,7 @@ from seedcorn.domain.plan import Plan, ServicePlan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.wanted import Subject, Wanted
 from seedcorn.domain.workload import ALL_REQUESTS
-from seedcorn.study.offers import Progress, demand_req_per_s, step_model_at
+from seedcorn.study.offers import Progress, cautious_step_model, demand_req_per_s
 from seedcorn.study.uncertainty import LIKELY, Asking, capacity_at
 from seedcorn.workers import HERE, Workers
 
@@ -48,13 +48,21 @@ def wanted(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers 
 
 
 def _standing_by(plan: Plan) -> Iterator[_Doubt]:
-    """Of every deployment, the chips that its doubt takes."""
+    """Of every deployment, the chips that its doubt takes; each side of a unit answers for its own."""
     prices = plan.full_prices()
     for service in plan.services:
         for deployment in service.deployments:
-            chips = deployment.chips_for_uncertainty
-            candidate = deployment.offer.candidate
-            yield _Doubt(candidate=candidate, frees=chips * prices[candidate.pool], chips=chips)
+            for candidate, replicas in _sides(deployment.offer.candidate):
+                chips = deployment.replicas_for_uncertainty * replicas * candidate.parallelism.chips
+                yield _Doubt(candidate=candidate, frees=chips * prices[candidate.pool], chips=chips)
+
+
+def _sides(candidate: Candidate) -> Iterator[tuple[Candidate, int]]:
+    """The kinds of replica in a unit, and how many of each; a replica that does everything is its own."""
+    side = candidate.prefill
+    yield candidate.decode, 1 if side is None else side.decode_replicas
+    if side is not None:
+        yield side.candidate, side.replicas
 
 
 def _kept_elsewhere(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers) -> Iterator[_Doubt]:
@@ -76,21 +84,31 @@ def _likely_capacity(asking: Asking, candidate: Candidate) -> float:
 
 
 def _unused(service: ServicePlan, prices: Mapping[PoolName, float]) -> Iterator[Candidate]:
-    """Kinds of replica that a service might move to: offers within reach, and what misses the SLO by its doubt."""
+    """Kinds of replica that a service might move to: offers within reach, and what misses the SLO by its doubt.
+
+    Units of prefill and decode replicas are left out: two measurements would have to be certain.
+    """
     used = {d.offer.candidate.name for d in service.deployments}
     most = REACH * _cost(service, prices)
     for alternative in service.alternatives:
         candidate = alternative.offer.candidate
         is_whole = alternative.offer.request_class == ALL_REQUESTS
-        if is_whole and candidate.name not in used and alternative.cost <= most:
+        is_alone = candidate.prefill is None
+        if is_whole and is_alone and candidate.name not in used and alternative.cost <= most:
             yield candidate
     for refusal in service.refusals:
-        if refusal.kind is RefusalKind.MISSES_SLO and refusal.candidate.name not in used:
-            yield refusal.candidate
+        candidate = refusal.candidate
+        is_alone = candidate.prefill is None
+        if refusal.kind is RefusalKind.MISSES_SLO and is_alone and candidate.name not in used:
+            yield candidate
 
 
 def _cost(service: ServicePlan, prices: Mapping[PoolName, float]) -> float:
-    return sum(d.chips * prices[d.offer.candidate.pool] for d in service.deployments)
+    return sum(
+        d.replicas * chips * prices[pool]
+        for d in service.deployments
+        for pool, chips in d.offer.candidate.chips.items()
+    )
 
 
 def _subject(candidate: Candidate, scenario: Scenario) -> Subject:
@@ -107,7 +125,7 @@ def _wanted(subject: Subject, stakes: Iterable[_Doubt], scenario: Scenario) -> W
     """All services' stakes in one kind of replica."""
     stakes = sorted(stakes, key=lambda doubt: -(doubt.frees + doubt.would_save))
     first = stakes[0].candidate
-    model = step_model_at(first, scenario, LIKELY)
+    model = cautious_step_model(first, scenario)
     services = tuple(dict.fromkeys(d.candidate.service for d in stakes if d.frees + d.would_save > 0))
     trace = scenario.service(first.service).trace
     return Wanted(
