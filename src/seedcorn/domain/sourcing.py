@@ -16,6 +16,7 @@ class Block:
         generations: Trained with it, beyond those without; ``None``: the scenario lists none.
         freed_quantiles: Over drawn futures; ``None``: none were drawn.
         cost: Of the chips and of porting; ``None``: no price is known.
+        worth: Of the freed chips over those months, at the scenario's price of a reference-chip hour, if it has one.
         power_w: ``None``: unknown.
     """
 
@@ -24,6 +25,7 @@ class Block:
     generations: float | None
     freed_quantiles: Quantiles | None = None
     cost: Money | None = None
+    worth: Money | None = None
     power_w: float | None = None
 
     @property
@@ -82,7 +84,7 @@ class Basket:
     """The best of all baskets within the limits, each candidate bought in whole blocks.
 
     Attributes:
-        freed, generations: As of a block.
+        freed, generations, worth: As of a block.
         tried: Baskets within the limits.
         cost: ``None``: no price is known of something in it, or several currencies.
     """
@@ -91,6 +93,7 @@ class Basket:
     freed: float
     generations: float | None
     cost: Money | None
+    worth: Money | None
     power_w: float | None
     tried: int
 

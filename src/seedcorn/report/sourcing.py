@@ -22,7 +22,7 @@ def sourcing_headline(sourcing: Sourcing) -> str:
     does = [f"frees {basket.freed:,.0f} {sourcing.reference} chips for training"]
     if basket.generations is not None:
         does.append(f"trains {basket.generations:.2f} generations more")
-    return f"Buy {what}{_limits(sourcing)}: it {' and '.join(does)}{_spent(basket)}"
+    return f"Buy {what}{_limits(sourcing)}: it {' and '.join(does)}{_spent(basket)}{_worth(basket)}"
 
 
 def sourcing_page(sourcing: Sourcing) -> Page:
@@ -57,6 +57,11 @@ def _spent(basket: Basket) -> str:
     return f"; takes {', '.join(parts)}; best of {basket.tried:,} baskets" if parts else ""
 
 
+def _worth(basket: Basket) -> str:
+    """What the freed chips are worth, for people to set against the cost."""
+    return "" if basket.worth is None else f"; what it frees is worth {_money(basket.worth)}"
+
+
 def _candidates(sourcing: Sourcing) -> Table:
     """A row for each block; what the first node is worth stands in the first."""
     counted = f"{sourcing.reference} chips"
@@ -68,10 +73,10 @@ def _candidates(sourcing: Sourcing) -> Table:
         "chips",
         "free",
         "P10–P90",
-        "a chip frees",
         "generations",
         "cost",
         "cost of one freed",
+        "worth",
         "power",
     )
     table = plain_table(
@@ -91,11 +96,11 @@ def _block(block: Block) -> Iterator[str]:
     yield f"{block.chips:,}"
     yield f"{block.freed:,.1f}"
     yield "" if quantiles is None else f"{quantiles.p10:,.0f}–{quantiles.p90:,.0f}"
-    yield f"{block.freed_per_chip:.3f}"
     yield "-" if block.generations is None else f"{block.generations:+.2f}"
     yield "unknown" if block.cost is None else _money(block.cost)
     is_priced = block.cost is not None and block.freed > 0
     yield _money(_per(block.cost, block.freed)) if is_priced and block.cost else "-"
+    yield "-" if block.worth is None else _money(block.worth)
     yield "unknown" if block.power_w is None else format_watts(block.power_w)
 
 

@@ -1,5 +1,6 @@
 """What the export rules say of a purchase, and whether it counts: the catalogue's chip as the rules look at it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -57,12 +58,26 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """How a purchase on a date stands, in words, and the judgement that says so (``None``: no rules given)."""
+    """How a purchase on a date stands, and why, in words; no reasons where no rules were given."""
 
     on: date
     standing: Standing
-    why: str
-    judgement: Judgement | None = None
+    why: str = ""
+    version: str = ""
+
+
+def standings(admissions: Sequence[Admission]) -> str:
+    """Each different standing, in order."""
+    return " / ".join(dict.fromkeys(found.standing for found in admissions))
+
+
+def reasons(admissions: Sequence[Admission]) -> tuple[str, ...]:
+    """Each different reason, with the rules and dates that it holds for."""
+    dates: dict[str, list[str]] = {}
+    for found in admissions:
+        if found.why:
+            dates.setdefault(found.why, []).append(f"{found.version}, {found.on}")
+    return tuple(f"{why} [{'; '.join(on)}]" for why, on in dates.items())
 
 
 def admission(
@@ -74,7 +89,7 @@ def admission(
         InputError: The date is before the first rule, or a country is unknown.
     """
     if exporting is None:
-        return Admission(on=on, standing=Standing.NO_RULES, why="the scenario has no 'rules'")
+        return Admission(on=on, standing=Standing.NO_RULES)
     rules = rulebook()
     buyer = Buyer(
         destination=rules.destination(exporting.destination),
@@ -86,8 +101,8 @@ def admission(
     if judgement.exception is not None:
         outcome = f"{outcome} {judgement.exception}, notice {judgement.notice_days} days"
     said = "" if standing is Standing.DOMESTIC else f"{outcome}: "
-    why = f"{said}{'; '.join(judgement.reasons)} [{judgement.version}, {on}]"
-    return Admission(on=on, standing=standing, why=why, judgement=judgement)
+    why = f"{said}{'; '.join(judgement.reasons)}"
+    return Admission(on=on, standing=standing, why=why, version=judgement.version)
 
 
 def _standing(judgement: Judgement, *, licence_held: bool) -> Standing:

@@ -26,7 +26,7 @@ from seedcorn.planner.futures import generations_drawn, planned
 from seedcorn.planner.placement import Floats
 from seedcorn.planner.runway import Course, Future, Outlook, look_ahead
 from seedcorn.rules import NOT_ADVICE
-from seedcorn.study.admission import Admission, admission
+from seedcorn.study.admission import Admission, admission, reasons, standings
 from seedcorn.study.clearing import check_every_service_has_an_offer
 from seedcorn.study.horizon import widened
 from seedcorn.study.offers import Progress, offer_book
@@ -288,8 +288,8 @@ def _supply_effect(
         offered=supply.chips,
         chips=through.chips if through else 0,
         first=min(delivery.on for delivery in supply.deliveries),
-        standing=" / ".join(dict.fromkeys(found.standing for found in admissions)),
-        why=tuple(dict.fromkeys(found.why for found in admissions)),
+        standing=standings(admissions),
+        why=reasons(admissions),
         lost=lost,
     )
 

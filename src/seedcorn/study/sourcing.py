@@ -19,7 +19,7 @@ from seedcorn.planner.futures import Odds, drawn, planned
 from seedcorn.planner.placement import Floats
 from seedcorn.planner.runway import NEVER, Future, Outlook, look_ahead, relaxed_cost
 from seedcorn.rules import NOT_ADVICE
-from seedcorn.study.admission import Admission, Standing
+from seedcorn.study.admission import Admission, Standing, reasons, standings
 from seedcorn.study.clearing import check_every_service_has_an_offer
 from seedcorn.study.horizon import widened
 from seedcorn.study.offers import Progress, offer_book
@@ -86,6 +86,14 @@ class _Shelf:
         chips, _ = self._ahead(self.future(bought))
         first = self.first_month(bought)
         return float((chips - self._base)[first:].mean()) if first < NEVER else 0.0
+
+    def worth(self, bought: Mapping[str, int], freed: float) -> Money | None:
+        """Of so many chips freed from the first use on, at the scenario's price of a reference-chip hour."""
+        price, first = self.ground.scenario.planning.reference_price, self.first_month(bought)
+        if price is None or first == NEVER:
+            return None
+        hours = (self._odds.month_s[-1] - self._odds.month_s[first]) / 3600
+        return Money(amount=max(freed, 0.0) * hours * price[0], currency=price[1])
 
     def first_month(self, bought: Mapping[str, int]) -> int:
         """In which some of it is there, and serves or trains."""
@@ -230,10 +238,8 @@ def _candidate(shelf: _Shelf, supply: Supply, admissions: Sequence[Admission]) -
         node_frees=shelf.node_frees(supply),
         blocks=tuple(blocks),
         price=supply.price,
-        standing=" / ".join(dict.fromkeys(found.standing for found in admissions)),
-        why=tuple(
-            dict.fromkeys(found.why for found in admissions if found.standing is not Standing.NO_RULES)
-        ),
+        standing=standings(admissions),
+        why=reasons(admissions),
         priors=supply.priors,
     )
 
@@ -250,9 +256,11 @@ def _parts(supply: Supply, count: int) -> list[int]:
 def _block(shelf: _Shelf, supply: Supply, chips: int) -> Block:
     bought = {supply.name: chips}
     generations = shelf.value(bought).generations if shelf.ground.horizon.generations else None
+    freed = shelf.freed(bought)
     return Block(
         chips=chips,
-        freed=shelf.freed(bought),
+        freed=freed,
+        worth=shelf.worth(bought, freed),
         generations=generations,
         cost=_cost(supply, chips, shelf),
         power_w=None if supply.power_w is None else supply.power_w * chips,
@@ -289,9 +297,9 @@ def _refused(supply: Supply, admissions: Sequence[Admission]) -> Refused:
     return Refused(
         name=supply.name,
         chip=supply.chip.name,
-        standing=" / ".join(dict.fromkeys(found.standing for found in admissions)),
+        standing=standings(admissions),
         is_unknown=any(found.standing is Standing.UNKNOWN for found in admissions),
-        why=tuple(dict.fromkeys(found.why for found in admissions)),
+        why=reasons(admissions),
     )
 
 
@@ -309,9 +317,11 @@ def _best_basket(shelf: _Shelf, limits: Limits, progress: Progress) -> Basket:
             best, best_value = bought, value
     supplies = {supply.name: supply for supply in shelf.offered}
     costs = [_cost(supplies[name], chips, shelf) for name, chips in best.items() if chips]
+    freed = shelf.freed(best)
     return Basket(
         purchases=tuple(Purchase(name=name, chips=chips) for name, chips in best.items() if chips),
-        freed=shelf.freed(best),
+        freed=freed,
+        worth=shelf.worth(best, freed),
         generations=best_value.generations if shelf.ground.horizon.generations else None,
         cost=_total(costs, limits),
         power_w=_power_w(best, supplies),
