@@ -15,6 +15,7 @@ import numpy as np
 
 from seedcorn.planner.futures import YEAR_S, Odds, generations_drawn, planned
 from seedcorn.planner.runway import NEVER, Outlook, Serving, Training, look_ahead
+from seedcorn.workers import Processes
 
 MONTHS, POOLS, GENERATIONS, SERVICES, DRAWS = 60, 10, 5, 100, 1000
 SEED = 0
@@ -97,7 +98,7 @@ def main() -> None:
     )
     processes = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     began_s = time.perf_counter()
-    drawn = generations_drawn(outlook, odds, draws=DRAWS, seed=SEED, processes=processes)
+    drawn = generations_drawn(outlook, odds, draws=DRAWS, seed=SEED, workers=Processes(processes))
     seconds = time.perf_counter() - began_s
     p10, p50, p90 = np.quantile(drawn[:, 0], [0.1, 0.5, 0.9])
     print(

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedcorn.domain.hardware import PoolName
-from seedcorn.domain.market import Market, MarketOffer, MarketPool, MarketService, Status
+from seedcorn.domain.market import Market, MarketOffer, MarketPool, MarketService
 from seedcorn.planner import solve
 from seedcorn.planner.futures import YEAR_S, Odds, between, drawn, generations_drawn, planned
 from seedcorn.planner.runway import NEVER, Future, Outlook, Serving, Training, look_ahead
+from seedcorn.workers import InTurn, Processes
 
 MONTH_S = 30 * 86400.0
 NO_LOAD = np.zeros(0)
@@ -206,9 +207,10 @@ def test_the_placement_of_a_month_is_near_the_proven_best(seed):
         ),
     )
     best = solve(market, gap=1e-3)
-    assert best.status is Status.OPTIMAL
+    assert best.objective is not None and best.bound is not None
     assert course.unmet.sum() == course.short.sum() == 0
-    assert -best.objective * (1 - 1e-3) <= float(course.used[0] @ price) <= -best.objective * 1.01
+    # no better than what is proven; no more than 1 % dearer than the best known
+    assert -best.bound - 1e-6 <= float(course.used[0] @ price) <= -best.objective * 1.01
 
 
 def test_what_whole_replicas_take_beyond_the_stock_is_short():
@@ -323,8 +325,8 @@ def test_quantities_have_the_quantiles_they_are_given_by():
 def test_any_number_of_processes_draws_the_same_futures():
     odds = some_odds(growth=THREE, mtbf_s=np.array([10 * YEAR_S]), step_sigma=np.array([[0.2]]))
     alone, together = (
-        generations_drawn(ONE_POOL, odds, draws=60, seed=5, processes=processes, starting_s=0.0)
-        for processes in (1, 2)
+        generations_drawn(ONE_POOL, odds, draws=60, seed=5, workers=workers, starting_s=0.0)
+        for workers in (InTurn(), Processes(2))
     )
     assert np.array_equal(alone, together)
     assert not np.array_equal(alone, generations_drawn(ONE_POOL, odds, draws=60, seed=6))

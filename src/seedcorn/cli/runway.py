@@ -9,6 +9,8 @@ import typer
 
 from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import note_compilation, print_page, progress_shown, warn
+from seedcorn.cli.workers import Ray, workers_at
+from seedcorn.workers import InTurn, Processes, Workers
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +32,7 @@ def runway(
         typer.Option(min=1, help="Processes that draw futures; none: one for each core. Same answer."),
     ] = None,
     store: Store = None,
+    ray: Ray = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the document instead of tables.")] = False,
 ) -> None:
     """How many model generations the stock trains, when it first falls short, and of what.
@@ -53,8 +56,9 @@ def runway(
         draws=horizon.draws if draws is None else draws,
     )
     note_compilation()
-    with progress_shown() as progress:
-        found = runway_of(resolved, horizon, progress, processes=processes or num_cores())
+    with workers_at(ray) as workers, progress_shown() as progress:
+        drawers = workers if ray is not None else processes_here(processes)
+        found = runway_of(resolved, horizon, progress, workers=workers, drawers=drawers)
     for warning in found.warnings:
         warn(warning)
     if as_json:
@@ -65,6 +69,8 @@ def runway(
         raise typer.Exit(1)
 
 
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def processes_here(count: int | None) -> Workers:
+    """So many processes of this machine; by default one for each core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    chosen = count or cores
+    return InTurn() if chosen == 1 else Processes(chosen)

@@ -8,6 +8,7 @@ import typer
 
 from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import note_compilation, print_page, progress_shown, warn
+from seedcorn.cli.workers import Ray, workers_at
 from seedcorn.errors import InputError
 
 
@@ -30,6 +31,7 @@ def source(
         typer.Option(min=0, help="Futures drawn for intervals; none: the scenario's, at most 200."),
     ] = None,
     store: Store = None,
+    ray: Ray = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the document instead of tables.")] = False,
 ) -> None:
     """Which chips are worth buying, how many, from when, and what that does to move and last.
@@ -62,8 +64,8 @@ def source(
         limits = replace(limits, power_w=draw_w)
     horizon = replace(horizon, limits=limits, draws=horizon.draws if draws is None else draws)
     note_compilation()
-    with progress_shown() as progress:
-        found = sourcing_of(resolved, horizon, progress)
+    with workers_at(ray) as workers, progress_shown() as progress:
+        found = sourcing_of(resolved, horizon, progress, workers=workers)
     for warning in found.warnings:
         warn(warning)
     if as_json:

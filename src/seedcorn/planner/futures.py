@@ -1,28 +1,28 @@
 """Futures of a runway: the one that is planned for, and drawn ones; many of them side by side.
 
-Every draw has random numbers of its own, seeded by its index, so that the answer is the same in any
-number of processes.
+Every draw has random numbers of its own, seeded by its index, so that the answer is the same whoever
+draws, and however many of them.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.random import Generator
 
 from seedcorn.planner.placement import Floats, Ints
 from seedcorn.planner.runway import NEVER, Future, Outlook, look_ahead
+from seedcorn.workers import InTurn, Workers
 
 Z90 = 1.2815515655446004
 """Standard normal quantile of 0.9."""
 YEAR_S = 365.25 * 86400
 _BATCH = 25
-"""Draws that a process does at a time."""
+"""Draws that a worker does at a time."""
 STARTING_S = 5.0
-"""What is left must take longer than this in one process before more are started: that takes about half of it."""
+"""What is left must take longer than this here before workers are called in: starting them takes about half of it."""
+ALONE = InTurn()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -188,42 +188,46 @@ def generations_drawn(
     *,
     draws: int,
     seed: int,
-    processes: int = 1,
+    workers: Workers = ALONE,
     starting_s: float = STARTING_S,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Floats:
     """(draws, 2) generations trained in each drawn future, and the first month in which serving falls short (``inf``: none).
 
     Args:
-        processes: That draw side by side, where what is left would take one longer than ``starting_s``. The answer
-            depends on neither.
+        workers: Called in where what is left would take longer than ``starting_s`` here. The answer depends on neither.
         progress: Called with the number of draws done.
     """
     batches = [range(first, min(first + _BATCH, draws)) for first in range(0, draws, _BATCH)]
+    drawing = Drawing(outlook=outlook, odds=odds, seed=seed)
     found: list[Floats] = []
     began_s = time.perf_counter()
-    while len(found) < len(batches):
-        took_s = time.perf_counter() - began_s
-        left_s = took_s / max(len(found), 1) * (len(batches) - len(found))
-        if processes > 1 and left_s > starting_s:
+    for i, batch in enumerate(batches):
+        left_s = (time.perf_counter() - began_s) / max(i, 1) * (len(batches) - i)
+        if left_s > starting_s and not isinstance(workers, InTurn):
             break
-        batch = batches[len(found)]
-        found.append(_batch(outlook, odds, seed, batch))
+        found.append(_batch(drawing, batch))
         progress(batch.stop)
     rest = batches[len(found) :]
-    if rest:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(_batch, outlook, odds, seed, batch) for batch in rest]
-            for job, batch in zip(jobs, rest, strict=True):
-                found.append(job.result())
-                progress(batch.stop)
+    for batch, result in zip(rest, workers.map(_batch, drawing, rest) if rest else (), strict=True):
+        found.append(result)
+        progress(batch.stop)
     return np.concatenate(found) if found else np.zeros((0, 2))
 
 
-def _batch(outlook: Outlook, odds: Odds, seed: int, indices: Sequence[int]) -> Floats:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drawing:
+    """What every draw needs."""
+
+    outlook: Outlook
+    odds: Odds
+    seed: int
+
+
+def _batch(drawing: Drawing, indices: range) -> Floats:
     rows = []
     for index in indices:
-        course = look_ahead(outlook, drawn(odds, seed, index))
+        course = look_ahead(drawing.outlook, drawn(drawing.odds, drawing.seed, index))
         short = (course.unmet.sum(axis=1) > 0) | (course.short.sum(axis=1) > 0)
-        rows.append((outlook.generations(course), float(np.argmax(short)) if short.any() else np.inf))
+        rows.append((drawing.outlook.generations(course), float(np.argmax(short)) if short.any() else np.inf))
     return np.array(rows)

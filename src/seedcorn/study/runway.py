@@ -22,7 +22,7 @@ from seedcorn.domain.runway import (
 )
 from seedcorn.domain.scenario import Scenario
 from seedcorn.errors import InputError
-from seedcorn.planner.futures import generations_drawn, planned
+from seedcorn.planner.futures import ALONE, generations_drawn, planned
 from seedcorn.planner.placement import Floats
 from seedcorn.planner.runway import Course, Future, Outlook, look_ahead
 from seedcorn.rules import NOT_ADVICE
@@ -39,13 +39,22 @@ from seedcorn.study.outlook import (
     offers_by_pool,
     outlook_of,
 )
+from seedcorn.workers import HERE, Workers
 
 
-def runway_of(scenario: Scenario, horizon: Horizon, progress: Progress, *, processes: int = 1) -> Runway:
+def runway_of(
+    scenario: Scenario,
+    horizon: Horizon,
+    progress: Progress,
+    *,
+    workers: Workers = HERE,
+    drawers: Workers = ALONE,
+) -> Runway:
     """The runway of ``scenario``, as its ``horizon`` describes the future.
 
     Args:
-        processes: That draw futures side by side; the answer does not depend on it.
+        workers: Who finds capacities by replay.
+        drawers: Who draws futures. The answer depends on neither.
 
     Raises:
         InputError: Nothing to train.
@@ -55,14 +64,14 @@ def runway_of(scenario: Scenario, horizon: Horizon, progress: Progress, *, proce
         raise InputError("nothing to train: list model generations under 'generations'")
     admissions = {supply.name: admissions_of(supply, horizon) for supply in horizon.supply}
     wide = widened(scenario, horizon.supply)
-    book = offer_book(wide, progress)
+    book = offer_book(wide, progress, workers)
     check_every_service_has_an_offer(book)
     ground = ground_of(wide, horizon, book)
     counted = counted_on(horizon, admissions)
-    moved = _case(ground, counted, stays=False, processes=processes, progress=progress)
+    moved = _case(ground, counted, stays=False, drawers=drawers, progress=progress)
     stayed = None
     if any(service.today is not None for service in scenario.services):
-        stayed = _case(ground, counted, stays=True, processes=processes, progress=progress)
+        stayed = _case(ground, counted, stays=True, drawers=drawers, progress=progress)
     return Runway(
         name=scenario.name,
         start=horizon.start,
@@ -116,7 +125,7 @@ def _not_at_home(ground: Ground) -> tuple[str, ...]:
 
 
 def _case(
-    ground: Ground, supply: Sequence[Supply], *, stays: bool, processes: int, progress: Progress
+    ground: Ground, supply: Sequence[Supply], *, stays: bool, drawers: Workers, progress: Progress
 ) -> RunwayCase:
     """What is planned for, in full; and the generations of drawn futures."""
     outlook, odds = outlook_of(ground, stays=stays), odds_of(ground, supply)
@@ -137,7 +146,7 @@ def _case(
         odds,
         draws=draws,
         seed=ground.scenario.planning.seed,
-        processes=processes,
+        workers=drawers,
         progress=lambda done: progress(what, done, draws),
     )
     p10, p50, p90 = np.quantile(drawn[:, 0], [0.1, 0.5, 0.9])

@@ -25,6 +25,7 @@ from seedcorn.study.horizon import widened
 from seedcorn.study.offers import Progress, offer_book
 from seedcorn.study.outlook import Ground, ground_of, odds_of, outlook_of
 from seedcorn.study.runway import admissions_of, counted_on
+from seedcorn.workers import HERE, Workers
 
 BLOCKS = 4
 """Parts in which a candidate is shown."""
@@ -141,8 +142,13 @@ class _Shelf:
         return left, self.outlook.generations(course)
 
 
-def sourcing_of(scenario: Scenario, horizon: Horizon, progress: Progress) -> Sourcing:
+def sourcing_of(
+    scenario: Scenario, horizon: Horizon, progress: Progress, *, workers: Workers = HERE
+) -> Sourcing:
     """What is worth buying of the supplies that are not committed, and of the candidates.
+
+    Args:
+        workers: Who finds capacities by replay; the answer does not depend on it.
 
     Raises:
         InputError: Nothing to weigh, or a price in a currency that the budget cannot be compared with.
@@ -160,7 +166,7 @@ def sourcing_of(scenario: Scenario, horizon: Horizon, progress: Progress) -> Sou
     for supply in offered:
         _check_comparable(supply, horizon.limits)
     wide = widened(scenario, everything.supply)
-    book = offer_book(wide, progress)
+    book = offer_book(wide, progress, workers)
     check_every_service_has_an_offer(book)
     ground = ground_of(wide, everything, book)
     shelf = _Shelf(ground, fixed, offered)

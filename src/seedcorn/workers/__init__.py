@@ -5,8 +5,9 @@ back in the order of the items.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from typing import Protocol, TypeVar
 
 C = TypeVar("C")
@@ -46,6 +47,18 @@ class InTurn:
     def map(self, task: Callable[[C, T], R], context: C, items: Sequence[T]) -> Iterator[R]:
         """See :meth:`Workers.map`."""
         return (task(context, item) for item in items)
+
+
+class Processes:
+    """So many processes; right for long work in Python, since each takes seconds to start."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def map(self, task: Callable[[C, T], R], context: C, items: Sequence[T]) -> Iterator[R]:
+        """See :meth:`Workers.map`."""
+        with ProcessPoolExecutor(self._count, mp_context=get_context("spawn")) as processes:
+            yield from processes.map(partial(task, context), items)
 
 
 HERE = Threads()
