@@ -235,19 +235,13 @@ def test_a_scenario_that_asks_for_nothing_is_refused(tmp_path):
 
 
 def test_what_is_not_used_yet_is_said(tmp_path):
-    scenario = read(tmp_path, ("  seed: 0", "  slots: 24"), ("spare: 16", "site: Gui'an")).document
+    scenario = read(tmp_path, ("spare: 16", "site: Gui'an")).document
 
-    assert [path for path, _ in scenario.not_used_yet()] == [
-        "fleet.pools[0].site",
-        "resale",
-        "planning.slots",
-    ]
+    assert [path for path, _ in scenario.not_used_yet()] == ["fleet.pools[0].site"]
 
 
 def test_a_value_that_asks_for_no_more_than_is_done_anyway_is_not_reported(tmp_path):
-    resale = next(line for line in SCENARIO.splitlines() if "name: spot" in line)
-
-    scenario = read(tmp_path, ("  seed: 0", "  slots: 1"), (f"resale:\n{resale}", "resale: []")).document
+    scenario = read(tmp_path, ("  seed: 0", "  stickiness: 0.0")).document
 
     assert [path for path, _ in scenario.not_used_yet()] == []
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seedcorn.domain.hardware import ChipName, PoolName
-from seedcorn.domain.market import Status
+from seedcorn.domain.market import ResaleKind, Status
 from seedcorn.domain.moves import Running, Wave
 from seedcorn.domain.offer import Offer, Refusal
 from seedcorn.domain.outcome import Outcome
@@ -29,7 +29,7 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Replicas of one offer.
+    """Replicas of one offer in one slot of the day.
 
     Attributes:
         share: Part of the service's traffic routed to them.
@@ -40,6 +40,7 @@ class Deployment:
     replicas: int
     share: float
     uncertainty: Uncertainty | None = None
+    slot: int = 0
 
     @property
     def serves(self) -> bool:
@@ -77,6 +78,22 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotPlan:
+    """One service in one slot of the day.
+
+    Attributes:
+        demand_req_per_s: Rate that is planned for: of the slot's busiest hour, margin included.
+        load_factor: What it was multiplied by after replays that missed.
+        outcome: Replay of the slot; ``None``: not replayed, or nothing comes.
+    """
+
+    slot: int
+    demand_req_per_s: float
+    load_factor: float = 1.0
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePlan:
     """Where one service goes, what was considered, what replay said.
 
@@ -85,9 +102,12 @@ class ServicePlan:
         running: The replicas that serve it there today.
         alternatives: Every offer, cheapest first.
         refusals: Every candidate that is no offer.
-        load_factor: What the planned rate was multiplied by after replays that missed (1: never).
-        outcome: Replay of the whole service under this plan; ``None``: not replayed.
-        trials: The same under each case that the plan must withstand.
+        load_factor: What the planned rate was multiplied by after replays that missed (1: never); over a day,
+            the highest of its slots.
+        outcome: Replay of the whole service under this plan, over a day of the slot nearest to missing an
+            objective; ``None``: not replayed.
+        slots: Slot by slot, where the day has several.
+        trials: The same replay under each case that the plan must withstand, in the slot that does worst.
     """
 
     service: str
@@ -100,6 +120,7 @@ class ServicePlan:
     load_factor: float = 1.0
     outcome: Outcome | None = None
     trials: tuple[Trial, ...] = ()
+    slots: tuple[SlotPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +130,7 @@ class JobPlan:
     Attributes:
         finishes_in_s: From now; ``starts_in_s``: when the job before it ends, whose chips it takes over.
         rest_pool, rest_chips: Where the last layers of a gang over two pools are.
+        slot: When it has that gang; ``None``: all day.
     """
 
     job: str
@@ -118,6 +140,7 @@ class JobPlan:
     tokens_per_s: float = 0.0
     finishes_in_s: float | None = None
     progress: float = 0.0
+    slot: int | None = None
     starts_in_s: float = 0.0
     rest_pool: PoolName | None = None
     rest_chips: int = 0
@@ -130,13 +153,59 @@ class JobPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SalePlan:
+    """What is sold of one resale product.
+
+    Attributes:
+        chips: (slots,) in each slot of the day; of a reserved product the same number in all of them.
+        price: Of a chip-hour: amount and currency.
+    """
+
+    product: str
+    pool: PoolName
+    kind: ResaleKind
+    chips: tuple[int, ...]
+    price: tuple[float, str]
+
+    @property
+    def chip_hours_a_day(self) -> float:
+        """Sold from midnight to midnight."""
+        return 24 * sum(self.chips) / len(self.chips)
+
+    @property
+    def income_a_day(self) -> float:
+        """In the currency of the price."""
+        return self.chip_hours_a_day * self.price[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSlot:
+    """Who uses a pool in one slot of the day; attributes as of :class:`PoolPlan`."""
+
+    slot: int
+    used_by_services: int
+    used_by_jobs: int
+    sold: int
+    shadow_price: float
+
+    @property
+    def used(self) -> int:
+        """By anybody."""
+        return self.used_by_services + self.used_by_jobs + self.sold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolPlan:
     """Who uses a pool, and what its chips are worth, in reference-chip hours an hour.
+
+    Over a day of several slots, who uses it is said of the slot that leaves the fewest chips free.
 
     Attributes:
         chips: Chips owned, ``spare`` included.
         price: Worth of a chip that nobody uses.
-        shadow_price: What one more chip would add on top of that; 0 where chips are left over.
+        shadow_price: What one more chip would add on top of that, all day; 0 where chips are left over.
+        sold: Chips that are sold.
+        slots: Slot by slot, where the day has several.
     """
 
     pool: PoolName
@@ -147,11 +216,13 @@ class PoolPlan:
     used_by_jobs: int
     price: float
     shadow_price: float
+    sold: int = 0
+    slots: tuple[PoolSlot, ...] = ()
 
     @property
     def free(self) -> int:
         """Chips that nobody uses, spare ones not counted."""
-        return self.chips - self.spare - self.used_by_services - self.used_by_jobs
+        return self.chips - self.spare - self.used_by_services - self.used_by_jobs - self.sold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +232,7 @@ class Plan:
     Attributes:
         inputs_hash: SHA-256 over the scenario and every resolved input.
         reference_pool: The pool whose chip-hour is the numéraire.
-        training_chips_freed: Reference-pool chips the services need today, less what they use in the plan.
+        training_chips_freed: Reference-pool chips the services need today, less the most they use in any slot.
         today_chips: Reference-pool chips the services need today.
         waves: How to get there from today; empty where nothing moves, or where ``warnings`` say why not.
         slos_held: Whether the replay held every objective; ``None``: not replayed.
@@ -183,19 +254,26 @@ class Plan:
     replayed: bool
     slos_held: bool | None
     waves: tuple[Wave, ...] = ()
+    resale: tuple[SalePlan, ...] = ()
     warnings: tuple[str, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def num_slots(self) -> int:
+        """Parts of the day, each with its own replicas."""
+        return max((len(pool.slots) for pool in self.pools), default=0) or 1
 
     def full_prices(self) -> dict[PoolName, float]:
         """A chip-hour of each pool, scarcity included, in reference-chip hours."""
         return {pool.pool: pool.price + pool.shadow_price for pool in self.pools}
 
     def cost_of_uncertainty(self, services: Iterable[ServicePlan]) -> float:
-        """Reference-chip hours an hour of the chips that stand by for uncertainty."""
+        """Reference-chip hours an hour of the chips that stand by for uncertainty; the mean of the day's slots."""
         prices = self.full_prices()
-        return sum(
+        chip_hours = sum(
             d.replicas_for_uncertainty * chips * prices[pool]
             for s in services
             for d in s.deployments
             for pool, chips in d.offer.candidate.chips.items()
         )
+        return chip_hours / self.num_slots

@@ -22,12 +22,14 @@ class Trial:
         case: A load case by its name, or :data:`NODE_LOSS`.
         lost: Replicas that the case takes away.
         outcome: ``None``: nothing is left to serve some of the traffic.
+        slot: Of the day.
     """
 
     case: str
     lost: int
     slos_held: bool
     outcome: Outcome | None
+    slot: int = 0
 
 
 NODE_LOSS = "node loss"

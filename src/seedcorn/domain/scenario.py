@@ -21,6 +21,7 @@ class Planning:
         idle_value: What a free chip is worth, as a share of what it could train.
         classes: Most request classes that a service's traffic may be split into.
         output_known: Whether a router knows how long an answer will be, and may split by it.
+        slots: Parts of the day, equally long, each with its own replicas.
         rounds: How often the plan may be tightened after a replay that missed an objective.
         reference_price: What a reference-chip hour is worth in money: amount and currency.
         spare: Nodes of each pool whose loss at once the plan withstands.
@@ -36,6 +37,7 @@ class Planning:
     confidence: float = 0.9
     load_margin: float = 0.1
     idle_value: float = 0.5
+    slots: int = 1
     rounds: int = 3
     classes: int = 2
     output_known: bool = False

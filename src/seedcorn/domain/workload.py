@@ -300,6 +300,7 @@ class TrainingJob:
         after: The job that it follows on the same gang.
         interruptions: What keeps it from training all the time.
         mixed_gang: Whether one gang may spread over two pools.
+        elastic: May take another gang in every slot of the day.
     """
 
     name: str
@@ -319,3 +320,4 @@ class TrainingJob:
     after: str | None = None
     interruptions: Interruptions = Interruptions()
     mixed_gang: bool = False
+    elastic: bool = False

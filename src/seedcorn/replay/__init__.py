@@ -3,7 +3,7 @@
 from seedcorn.replay.availability import Spell, drawn_outages, interrupted, slot_spells
 from seedcorn.replay.capacity import Capacity, CapacitySearch, Replica, Server, capacity
 from seedcorn.replay.closed_loop import closed_loop
-from seedcorn.replay.day import day_curve, day_curves, day_of_trace, generated_day, read_day
+from seedcorn.replay.day import DAY_S, day_curve, day_curves, day_of_trace, generated_day, read_day
 from seedcorn.replay.disaggregation import DecodeSide, Disaggregated, Link, Side, UnitGroup
 from seedcorn.replay.fleet import replay, replay_groups
 from seedcorn.replay.metrics import outcome
@@ -14,6 +14,7 @@ from seedcorn.replay.traces import bundled_traces, read_trace
 from seedcorn.replay.traffic import compressed, part, scaled
 
 __all__ = [
+    "DAY_S",
     "Capacity",
     "CapacitySearch",
     "DecodeSide",

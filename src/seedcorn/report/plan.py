@@ -7,7 +7,9 @@ from rich.text import Text
 
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.outcome import PoolOutcome
-from seedcorn.domain.plan import Alternative, Plan, ServicePlan
+from seedcorn.domain.plan import Alternative, JobPlan, Plan, ServicePlan
+from seedcorn.domain.workload import RequestClass
+from seedcorn.report.day import by_offer, day_part, elastic_jobs, resale_table, spread
 from seedcorn.report.outcome import slo_found
 from seedcorn.report.tables import Page, plain_table
 from seedcorn.report.trials import trials_table
@@ -27,8 +29,12 @@ def headline(plan: Plan) -> str:
 def plan_page(plan: Plan) -> Page:
     """Headline and tables."""
     page: list[Table | Text | str] = [headline(plan), "", _services(plan), "", _pools(plan)]
+    if plan.num_slots > 1:
+        page += ["", *day_part(plan)]
     if plan.jobs:
         page += ["", _jobs(plan)]
+    if plan.resale:
+        page += ["", resale_table(plan)]
     if (trials := trials_table(plan)) is not None:
         page += ["", trials]
     if plan.waves:
@@ -99,7 +105,11 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
     """Why a service goes where it goes: what each alternative would cost, and why the rest is none."""
     chosen = {d.offer.name for d in service.deployments}
     usable = {pool.pool: pool.chips - pool.spare for pool in plan.pools}
-    cheapest = min((alternative.cost for alternative in service.alternatives), default=0.0)
+    cheapest: dict[RequestClass, float] = {}
+    for alternative in service.alternatives:
+        request_class = alternative.offer.request_class
+        cheapest[request_class] = min(alternative.cost, cheapest.get(request_class, alternative.cost))
+    carried = f"all of {service.service}" + (" or all of its class" if len(cheapest) > 1 else "")
     alternatives = plain_table(
         "",
         "offer",
@@ -112,7 +122,7 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
         "against the cheapest",
         "evidence",
         right=("prefill chunk", "req/s a replica", "replicas", "chips", "cost", "against the cheapest"),
-        title=f"Offers, each as if it carried all of {service.service} (cost in {plan.reference_pool} chip-hours an hour, at this plan's prices)",
+        title=f"Offers, each as if it carried {carried} (cost in {plan.reference_pool} chip-hours an hour, at this plan's prices)",
     )
     for alternative in service.alternatives:
         offer = alternative.offer
@@ -125,10 +135,10 @@ def explain_page(plan: Plan, service: ServicePlan) -> Page:
             f"{alternative.replicas:,}",
             _chips_needed(alternative, usable),
             f"{alternative.cost:,.2f}",
-            _dearer(alternative, cheapest),
+            _dearer(alternative, cheapest[offer.request_class]),
             offer.evidence,
         )
-    page: list[Table | str] = [_why(service)]
+    page: list[Table | str] = [_why(plan, service)]
     if (today := today_sentence(service)) is not None:
         page.append(today)
     page += [*_doubts(plan, service), "", alternatives]
@@ -155,16 +165,18 @@ def _services(plan: Plan) -> Table:
         right=("replicas", "chips", "share"),
         title="Move: which services leave, to where",
     )
+    slots = plan.num_slots
     for service in plan.services:
         today = "-" if service.today is None else f"{service.today} ({service.today_chips or '?'} chips)"
-        for i, deployment in enumerate(service.deployments):
+        for i, (deployment, replicas) in enumerate(by_offer(service.deployments, slots)):
+            size = deployment.offer.candidate.num_chips
             table.add_row(
                 service.service if i == 0 else "",
                 today if i == 0 else "",
                 deployment.offer.name,
-                f"{deployment.replicas:,}",
-                f"{deployment.chips:,}",
-                format_share(deployment.share),
+                spread(replicas),
+                spread(size * n for n in replicas),
+                "" if slots > 1 else format_share(deployment.share),
                 deployment.offer.evidence,
                 slo_found(deployment.offer, service.outcome) if i == 0 else "",
             )
@@ -172,6 +184,8 @@ def _services(plan: Plan) -> Table:
 
 
 def _pools(plan: Plan) -> Table:
+    sold = ("sold",) if plan.resale else ()
+    fullest = " in their fullest slot" if plan.num_slots > 1 else ""
     table = plain_table(
         "pool",
         "chip",
@@ -179,11 +193,12 @@ def _pools(plan: Plan) -> Table:
         "spare",
         "services",
         "training",
+        *sold,
         "free",
         "price",
         "one more is worth",
-        right=("owned", "spare", "services", "training", "free", "price", "one more is worth"),
-        title=f"Pools (prices in {plan.reference_pool} chip-hours an hour)",
+        right=("owned", "spare", "services", "training", *sold, "free", "price", "one more is worth"),
+        title=f"Pools{fullest} (prices in {plan.reference_pool} chip-hours an hour)",
     )
     for pool in plan.pools:
         table.add_row(
@@ -191,7 +206,14 @@ def _pools(plan: Plan) -> Table:
             pool.chip,
             *(
                 f"{n:,}"
-                for n in (pool.chips, pool.spare, pool.used_by_services, pool.used_by_jobs, pool.free)
+                for n in (
+                    pool.chips,
+                    pool.spare,
+                    pool.used_by_services,
+                    pool.used_by_jobs,
+                    *((pool.sold,) if plan.resale else ()),
+                    pool.free,
+                )
             ),
             f"{pool.price:.3f}",
             f"{pool.price + pool.shadow_price:.3f}",
@@ -210,7 +232,11 @@ def _jobs(plan: Plan) -> Table:
         right=("chips", "tokens/s", "finishes in"),
         title="Training",
     )
+    for slot_plans in elastic_jobs(plan):
+        table.add_row(*_elastic(slot_plans))
     for job in plan.jobs:
+        if job.slot is not None:
+            continue
         if job.pool is None:
             table.add_row(job.job, "waits", "", "", "", "")
             continue
@@ -221,13 +247,33 @@ def _jobs(plan: Plan) -> Table:
     return table
 
 
+def _elastic(slots: Sequence[JobPlan]) -> tuple[str, ...]:
+    """A row for a job that takes another gang in every slot: from the least to the most, and its mean pace."""
+    pools = sorted({job.pool for job in slots if job.pool is not None})
+    if not pools:
+        return (slots[0].job, "waits", "", "", "", "")
+    tokens_per_s = sum(job.tokens_per_s for job in slots) / len(slots)
+    tokens = next((j.tokens_per_s * j.finishes_in_s for j in slots if j.finishes_in_s is not None), None)
+    finishes = "-" if tokens is None else format_seconds(tokens / tokens_per_s)
+    return (
+        slots[0].job,
+        ", ".join(pools),
+        spread(job.chips for job in slots),
+        "by slot",
+        f"{tokens_per_s:,.0f}",
+        finishes,
+    )
+
+
 def _gap(gap: float) -> str:
     return f"{gap * 100:.3g} %" if gap < float("inf") else "unknown"
 
 
-def _why(service: ServicePlan) -> str:
+def _why(plan: Plan, service: ServicePlan) -> str:
+    slots = plan.num_slots
     goes = ", ".join(
-        f"{d.replicas:,} x {d.offer.name} ({format_share(d.share)})" for d in service.deployments
+        f"{spread(replicas)} x {d.offer.name}" + ("" if slots > 1 else f" ({format_share(d.share)})")
+        for d, replicas in by_offer(service.deployments, slots)
     )
     return f"{service.service} goes to {goes}."
 
@@ -245,16 +291,18 @@ def _doubts(plan: Plan, service: ServicePlan) -> list[str]:
             )
     if lines:
         lines.append(
-            f"Uncertainty takes {_chips_for_uncertainty([service])} of its chips, "
+            f"Uncertainty takes {_chips_for_uncertainty(plan, [service])} of its chips, "
             f"{plan.cost_of_uncertainty([service]):,.2f} {plan.reference_pool} chip-hours an hour; "
-            f"{_chips_for_uncertainty(plan.services)} chips and {plan.cost_of_uncertainty(plan.services):,.2f} in the whole "
+            f"{_chips_for_uncertainty(plan, plan.services)} chips and {plan.cost_of_uncertainty(plan.services):,.2f} in the whole "
             "plan. What measuring would save: seedcorn evidence wanted."
         )
     return lines
 
 
-def _chips_for_uncertainty(services: Iterable[ServicePlan]) -> str:
-    return f"{sum(d.chips_for_uncertainty for s in services for d in s.deployments):,}"
+def _chips_for_uncertainty(plan: Plan, services: Iterable[ServicePlan]) -> str:
+    """Chips; over a day of several slots, the mean."""
+    chips = sum(d.chips_for_uncertainty for s in services for d in s.deployments)
+    return f"{chips / plan.num_slots:,.0f}"
 
 
 def _chips_needed(alternative: Alternative, usable: Mapping[PoolName, int]) -> str:

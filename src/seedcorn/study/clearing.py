@@ -1,8 +1,10 @@
 """From offers to a market, and from its allocation back to deployments."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from seedcorn.domain.hardware import Dtype, Pool, PoolName
 from seedcorn.domain.market import Allocation, Market, MarketOffer, MarketPool, MarketService, Status
@@ -19,9 +21,14 @@ from seedcorn.study.gangs import Gang, market_job
 from seedcorn.study.moves import leaving, settled, staying, with_moves
 from seedcorn.study.numeraire import Numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s
+from seedcorn.study.resale import market_resale
 from seedcorn.study.robustness import withstanding
 from seedcorn.study.tidy import tidied
 from seedcorn.units import format_seconds
+from seedcorn.wire.outcome import SIGNIFICANT_DIGITS
+
+LoadFactors: TypeAlias = Mapping[str, tuple[float, ...]]
+"""Service → what its rate is multiplied by in each slot of the day."""
 
 CLEARING = "clearing the market"
 """The phase in progress; of how many seconds, at most."""
@@ -38,7 +45,7 @@ def market_of(
     book: OfferBook,
     numeraire: Numeraire,
     gangs: Mapping[str, tuple[Gang, ...]],
-    load_factors: Mapping[str, float],
+    load_factors: LoadFactors,
     running: Mapping[str, tuple[Running, ...]],
 ) -> Market:
     """The scenario as a market: prices in reference-chip hours, demand with margin and load factor, replicas to
@@ -52,14 +59,23 @@ def market_of(
             _market_service(
                 service,
                 book.in_use(service.name),
-                demand_req_per_s(service, scenario, load_factors[service.name]),
+                demands(service, scenario, load_factors[service.name]),
                 kept=frozenset(r.kind for r in running.get(service.name, ())),
             )
             for service in scenario.services
         ),
         jobs=tuple(market_job(job, gangs[job.name]) for job in scenario.jobs),
+        resale=market_resale(scenario, numeraire),
+        slots=scenario.planning.slots,
     )
     return with_moves(withstanding(market, scenario, book), scenario, book, numeraire, running)
+
+
+def demands(service: Service, scenario: Scenario, load_factors: Sequence[float]) -> tuple[float, ...]:
+    """(slots,) rate to plan for in each slot of the day."""
+    return tuple(
+        demand_req_per_s(service, scenario, factor, slot) for slot, factor in enumerate(load_factors)
+    )
 
 
 def cleared(market: Market, scenario: Scenario, progress: Progress) -> Allocation:
@@ -147,19 +163,25 @@ def _nearest_change(service: str, refusals: tuple[Refusal, ...]) -> str:
 
 
 def deployments_of(service: Service, allocation: Allocation, book: OfferBook) -> tuple[Deployment, ...]:
-    """What the service runs, largest share first. A replica serves one class, so its offer says which."""
+    """What the service runs, slot by slot, largest share first. A replica serves one class, so its offer says which."""
     offers = {offer.name: offer for offer in book.in_use(service.name)}
     weights = class_weights([offer.request_class for offer in offers.values()], service.trace)
     found = [
         Deployment(
             offer=offers[d.offer],
             replicas=d.replicas,
-            share=weights[offers[d.offer].request_class] * sum(d.share.values()),
+            share=_as_written(weights[offers[d.offer].request_class] * sum(d.share.values())),
+            slot=d.slot,
         )
         for d in allocation.deployments
         if d.service == service.name
     ]
-    return tuple(sorted(found, key=lambda d: (-d.share, d.offer.name)))
+    return tuple(sorted(found, key=lambda d: (d.slot, -d.share, d.offer.name)))
+
+
+def _as_written(share: float) -> float:
+    """``share`` with the digits of a document, so that a plan read back deals every request the same."""
+    return float(f"{share:.{SIGNIFICANT_DIGITS}g}")
 
 
 def alternatives_of(
@@ -189,19 +211,28 @@ def alternatives_of(
 def full_prices(
     pools: tuple[Pool, ...], numeraire: Numeraire, allocation: Allocation
 ) -> dict[PoolName, float]:
-    """A chip-hour of each pool under the plan: what a free one is worth, plus its scarcity."""
-    scarcity = {use.pool: use.shadow_price for use in allocation.pools}
-    return {pool.name: numeraire.prices[pool.name] + scarcity[pool.name] for pool in pools}
+    """A chip-hour of each pool under the plan: what a free one is worth, plus its scarcity, the mean of the day."""
+    scarcity: dict[PoolName, float] = defaultdict(float)
+    for use in allocation.pools:
+        scarcity[use.pool] += use.shadow_price
+    slots = len(allocation.pools) // len(pools)
+    return {pool.name: numeraire.prices[pool.name] + scarcity[pool.name] / slots for pool in pools}
 
 
 def _market_service(
-    service: Service, offers: tuple[Offer, ...], demand: float, *, kept: frozenset[str]
+    service: Service, offers: tuple[Offer, ...], demand: Sequence[float], *, kept: frozenset[str]
 ) -> MarketService:
-    """The service as a claimant. A less preferred number format is offered only where it carries more, or is ``kept``."""
+    """The service as a claimant. A less preferred number format is offered only where it carries more, or is ``kept``.
+
+    Args:
+        demand: (slots,) requests per second in each slot of the day.
+    """
     weights = class_weights([offer.request_class for offer in offers], service.trace)
+    loads = {c.name: tuple(rate * weight for rate in demand) for c, weight in weights.items()}
     return MarketService(
         name=service.name,
-        demand={request_class.name: demand * weight for request_class, weight in weights.items()},
+        demand={name: load for name, (load, *_) in loads.items()} if len(demand) == 1 else {},
+        tidal=loads if len(demand) > 1 else {},
         offers=tuple(
             MarketOffer(
                 name=offer.name,

@@ -63,6 +63,7 @@ def market_job(job: TrainingJob, gangs: tuple[Gang, ...]) -> MarketJob:
         name=job.name,
         weight=job.weight,
         required=job.deadline_s is not None,
+        elastic=job.elastic,
         options=tuple(JobOption(chips=gang.chips, progress=gang.progress) for gang in gangs),
         work=None if job.tokens is None else job.tokens / tokens_per_hour,
         deadline_hours=None if job.deadline_s is None else job.deadline_s / HOUR_S,
@@ -74,7 +75,7 @@ def market_job(job: TrainingJob, gangs: tuple[Gang, ...]) -> MarketJob:
 def job_plan(job: TrainingJob, gangs: tuple[Gang, ...], award: JobAward) -> JobPlan:
     """What the job got."""
     if award.option is None:
-        return JobPlan(job=job.name, pool=None)
+        return JobPlan(job=job.name, pool=None, slot=award.slot)
     gang = gangs[award.option]
     (pool, chips), *rest = gang.chips.items()
     starts_in_s = award.starts_in_hours * HOUR_S
@@ -89,6 +90,7 @@ def job_plan(job: TrainingJob, gangs: tuple[Gang, ...], award: JobAward) -> JobP
         starts_in_s=starts_in_s,
         rest_pool=rest[0][0] if rest else None,
         rest_chips=rest[0][1] if rest else 0,
+        slot=award.slot,
     )
 
 

@@ -9,6 +9,7 @@ from seedcorn.domain.market import Allocation, Market, MarketDeployment, MarketO
 from seedcorn.domain.moves import Running
 from seedcorn.domain.offer import Candidate
 from seedcorn.domain.scenario import Scenario
+from seedcorn.replay import DAY_S
 from seedcorn.study.numeraire import Numeraire
 from seedcorn.study.offers import OfferBook
 from seedcorn.study.starting import drain_s, start_s
@@ -19,15 +20,24 @@ NOT_COUNTED = 10**9
 
 
 def move_cost(candidate: Candidate, scenario: Scenario, numeraire: Numeraire) -> float:
-    """Reference-chip hours an hour that starting one replica costs.
+    """Reference-chip hours an hour that starting one replica costs, spread over the time that the plan stands.
 
-    Its chips stand idle while it loads, and those of the replica that it stands in for while that one
-    drains (as many chips are assumed); spread over the time that the plan stands. ``planning.stickiness`` comes on top.
+    ``planning.stickiness`` comes on top.
     """
     planning = scenario.planning
+    return _start_cost(candidate, scenario, numeraire) / planning.stands_for_s + planning.stickiness
+
+
+def switch_cost(candidate: Candidate, scenario: Scenario, numeraire: Numeraire) -> float:
+    """The same of a replica that is started for one slot of the day, spread over the slot."""
+    return _start_cost(candidate, scenario, numeraire) * scenario.planning.slots / DAY_S
+
+
+def _start_cost(candidate: Candidate, scenario: Scenario, numeraire: Numeraire) -> float:
+    """Reference-chip seconds that starting one replica costs: its chips stand idle while it loads, and those of
+    the replica that it stands in for while that one drains (as many chips are assumed)."""
     idle_s = start_s(candidate, scenario) + drain_s(scenario.service(candidate.service), scenario)
-    worth = sum(chips * numeraire.prices[pool] for pool, chips in candidate.chips.items())
-    return worth * idle_s / planning.stands_for_s + planning.stickiness
+    return idle_s * sum(chips * numeraire.prices[pool] for pool, chips in candidate.chips.items())
 
 
 def with_moves(
@@ -38,6 +48,9 @@ def with_moves(
     running: Mapping[str, tuple[Running, ...]],
 ) -> Market:
     """``market`` with what runs today and what starting anything else costs.
+
+    Over a day of several slots, what costs is starting from slot to slot: replicas come and go every day,
+    and what runs today counts only where ``planning.max_moves`` does.
 
     Args:
         running: Of every service (by name) that runs somewhere; others move from nowhere, at no cost. Where
@@ -50,12 +63,13 @@ def with_moves(
             return replace(service, offers=offers) if scenario.planning.max_moves is not None else service
         today = {r.kind: r.replicas for r in running[service.name]}
         candidates = {offer.name: offer.candidate for offer in book.in_use(service.name)}
-        load = sum(service.demand.values())
+        loads = {name: sum(tide) for name, tide in service.tidal.items()} or service.demand
+        load = sum(loads.values())
 
         def from_today(offer: MarketOffer) -> MarketOffer:
             (request_class,) = offer.capacity
             candidate = candidates[offer.name]
-            part = service.demand[request_class] / load
+            part = loads[request_class] / load if load > 0 else 0.0
             return replace(
                 offer,
                 today=int(today.get(candidate.name, 0) * part),
@@ -64,9 +78,27 @@ def with_moves(
 
         return replace(service, offers=tuple(map(from_today, service.offers)))
 
+    if market.slots > 1:
+        market = _with_switching(market, scenario, book, numeraire)
+        if scenario.planning.max_moves is None:
+            return market
     return replace(
         market, services=tuple(map(counted, market.services)), max_moves=scenario.planning.max_moves
     )
+
+
+def _with_switching(market: Market, scenario: Scenario, book: OfferBook, numeraire: Numeraire) -> Market:
+    """``market`` with what starting a replica for a slot costs."""
+
+    def switching(service: MarketService) -> MarketService:
+        candidates = {offer.name: offer.candidate for offer in book.in_use(service.name)}
+        offers = tuple(
+            replace(offer, switch_cost=switch_cost(candidates[offer.name], scenario, numeraire))
+            for offer in service.offers
+        )
+        return replace(service, offers=offers)
+
+    return replace(market, services=tuple(map(switching, market.services)))
 
 
 def staying(market: Market, names: Collection[str]) -> Market:

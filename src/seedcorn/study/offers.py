@@ -13,6 +13,7 @@ from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, TooLong, UnknownF
 from seedcorn.perf import StepModel, candidates
 from seedcorn.replay import Capacity, capacity, scaled
 from seedcorn.study.evidence import best_step_model
+from seedcorn.study.slots import busiest_slot, slot_factors, slot_trace
 from seedcorn.wire.scenario import objective_from
 from seedcorn.workers import HERE, Workers
 
@@ -65,18 +66,24 @@ def offer_book(scenario: Scenario, progress: Progress, workers: Workers = HERE) 
     )
 
 
-def demand_req_per_s(service: Service, scenario: Scenario, load_factor: float = 1.0) -> float:
-    """Rate to plan for: the mean with the load margin, or the highest of the load cases if that is more; and
-    what replays of earlier rounds asked for."""
+def demand_req_per_s(
+    service: Service, scenario: Scenario, load_factor: float = 1.0, slot: int | None = None
+) -> float:
+    """Rate to plan for in a slot of the day (``None``: the busiest): the mean times the slot's factor, with the load
+    margin, or the highest of the load cases if that is more; and what replays of earlier rounds asked for."""
     planning = scenario.planning
     above = max(1 + planning.load_margin, *(case.load.get(service.name, 0.0) for case in planning.cases), 0.0)
-    return service.rate_per_s * above * load_factor
+    factors = slot_factors(service, planning.slots)
+    factor = max(factors) if slot is None else factors[slot]
+    return service.rate_per_s * factor * above * load_factor
 
 
-def planned_traffic(service: Service, scenario: Scenario) -> Trace:
-    """The service's trace at the rate to plan for."""
-    rate_per_s = demand_req_per_s(service, scenario)
-    return scaled(service.trace, rate_per_s=rate_per_s, seed=scenario.planning.seed)
+def planned_traffic(service: Service, scenario: Scenario, slot: int | None = None) -> Trace:
+    """The service's trace at the rate to plan for in a slot of the day (``None``: the busiest)."""
+    planning = scenario.planning
+    at = busiest_slot(service, planning.slots) if slot is None else slot
+    rate_per_s = demand_req_per_s(service, scenario, slot=at)
+    return scaled(slot_trace(service, at, planning.slots), rate_per_s=rate_per_s, seed=planning.seed)
 
 
 def pools_of(service: Service, scenario: Scenario) -> tuple[Pool, ...]:

@@ -1,24 +1,26 @@
 """Plan, replay the plan, tighten, plan again; then say it all in one value."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from seedcorn.domain.fault import FaultRates
 from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.market import Allocation
 from seedcorn.domain.moves import Running
 from seedcorn.domain.outcome import Outcome
-from seedcorn.domain.plan import Deployment, Plan, PoolPlan, ServicePlan
+from seedcorn.domain.plan import Deployment, Plan, ServicePlan, SlotPlan
 from seedcorn.domain.robustness import Trial
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
 from seedcorn.errors import Infeasible, InputError
 from seedcorn.study.classes import split_book
 from seedcorn.study.clearing import (
+    LoadFactors,
     alternatives_of,
     check_every_service_has_an_offer,
     cleared,
+    demands,
     deployments_of,
     full_prices,
     market_of,
@@ -28,8 +30,11 @@ from seedcorn.study.faults import Standing, idle_outages, standings
 from seedcorn.study.gangs import Gang, chips_held, gangs_of, job_plan
 from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s, offer_book
-from seedcorn.study.proof import TIGHTEN, Faults, misses, no_spill, replay_service
-from seedcorn.study.robustness import at_load, failures, shortfall, trials
+from seedcorn.study.pools import most_used_by_services, pool_plan
+from seedcorn.study.proof import TIGHTEN, Faults, misses, nearest_to_missing, no_spill, replay_service
+from seedcorn.study.resale import sale_plan, with_leftovers_sold
+from seedcorn.study.robustness import at_load, failures, shortfall, trials, worst_trials
+from seedcorn.study.slots import runs_through_days
 from seedcorn.study.today import running_today
 from seedcorn.study.uncertainty import with_uncertainty
 from seedcorn.study.waves import way_to
@@ -39,21 +44,27 @@ MOST_MADE_UP = 0.5
 """Share of a service's rate that one round makes up for at most: what a lost node takes shrinks against a
 service that grows."""
 
+Outcomes: TypeAlias = Mapping[str, tuple[Outcome | None, ...]]
+"""Service → the replay of each slot of the day; ``None`` where nothing comes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One pass: the market cleared under these load factors, and what replay said of it (by service)."""
+    """One pass: the market cleared under these load factors, and what replay said of it (by service and slot)."""
 
-    load_factors: Mapping[str, float]
+    load_factors: LoadFactors
     allocation: Allocation
     deployments: Mapping[str, tuple[Deployment, ...]]
-    outcomes: Mapping[str, Outcome]
+    outcomes: Outcomes
     trials: Mapping[str, tuple[Trial, ...]]
 
-    def holds(self, service: Service) -> bool:
-        """Whether every objective held, in the traffic planned for and in every trial."""
-        trials = self.trials[service.name]
-        return self.outcomes[service.name].meets(service.slo) and all(t.slos_held for t in trials)
+    def missed(self, service: Service) -> set[int]:
+        """Slots in which an objective was missed, in the traffic planned for or in a trial."""
+        outcomes = enumerate(self.outcomes[service.name])
+        missed = {
+            slot for slot, outcome in outcomes if outcome is not None and not outcome.meets(service.slo)
+        }
+        return missed | {trial.slot for trial in self.trials[service.name] if not trial.slos_held}
 
 
 def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Plan:
@@ -104,7 +115,7 @@ def _found(scenario: Scenario, progress: Progress, workers: Workers) -> Plan:
 def _worth(tried: Round, scenario: Scenario) -> tuple[bool, float]:
     """To compare plans by: first that every SLO held, then the value."""
     assert tried.allocation.objective is not None  # it cleared
-    return all(map(tried.holds, scenario.services)), tried.allocation.objective
+    return not any(map(tried.missed, scenario.services)), tried.allocation.objective
 
 
 def _tightened(
@@ -117,21 +128,26 @@ def _tightened(
     workers: Workers,
 ) -> Round:
     """The last of rounds in which load is added wherever a replay missed an objective, or too little outlives a lost node."""
-    load_factors = {service.name: 1.0 for service in scenario.services}
+    slots = range(scenario.planning.slots)
+    load_factors: LoadFactors = {service.name: (1.0,) * len(slots) for service in scenario.services}
     for rounds_left in reversed(range(scenario.planning.rounds + 1)):
         last = _round(scenario, book, worth, gangs, running, load_factors, progress, workers)
-        missed = [service for service in scenario.services if not last.holds(service)]
-        if not missed or rounds_left == 0:
+        if rounds_left == 0 or not any(map(last.missed, scenario.services)):
             break
-        load_factors = load_factors | {
-            s.name: load_factors[s.name] * _tighter(s, last.deployments[s.name], scenario) for s in missed
+        load_factors = {
+            s.name: tuple(
+                load_factors[s.name][t] * (_tighter(s, last, scenario, t) if t in last.missed(s) else 1.0)
+                for t in slots
+            )
+            for s in scenario.services
         }
     return last
 
 
-def _tighter(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> float:
+def _tighter(service: Service, last: Round, scenario: Scenario, slot: int) -> float:
     """Factor on the planned rate after a miss: :data:`TIGHTEN`, or what makes up for a lost node if that is more."""
-    lacking = shortfall(deployments, scenario, demand_req_per_s(service, scenario))
+    here = [d for d in last.deployments[service.name] if d.slot == slot]
+    lacking = shortfall(here, scenario, demand_req_per_s(service, scenario, slot=slot))
     return max(TIGHTEN, 1 / (1 - min(lacking, MOST_MADE_UP)))
 
 
@@ -161,8 +177,16 @@ def replay_plan(
         scenario = at_load(scenario, {service.name: load for service in scenario.services})
     outcomes = _outcomes(scenario, deployments, progress, workers, faults)
     tried = _trials(scenario, deployments, progress, workers)
-    services = tuple(replace(s, outcome=outcomes[s.service], trials=tried[s.service]) for s in plan.services)
-    missed = (*misses(scenario, outcomes), *failures(tried))
+    services = tuple(
+        replace(
+            s,
+            outcome=nearest_to_missing(scenario.service(s.service), outcomes[s.service]),
+            trials=worst_trials(tried[s.service]),
+            slots=tuple(replace(slot, outcome=outcomes[s.service][slot.slot]) for slot in s.slots),
+        )
+        for s in plan.services
+    )
+    missed = (*misses(scenario, outcomes), *failures(tried, scenario.planning.slots))
     warnings = (*no_spill(scenario, deployments), *_no_effect(scenario, deployments, faults), *missed)
     return replace(plan, services=services, replayed=True, slos_held=not missed, warnings=warnings)
 
@@ -171,7 +195,11 @@ def _no_effect(
     scenario: Scenario, deployments: Mapping[str, tuple[Deployment, ...]], faults: Faults
 ) -> tuple[str, ...]:
     """Outages of nodes that the plan does not use, in words."""
-    idle = () if isinstance(faults, FaultRates) else idle_outages(standings(deployments, scenario), faults)
+    if isinstance(faults, FaultRates):
+        return ()
+    idle = tuple(faults)
+    for slot in range(scenario.planning.slots):
+        idle = tuple(idle_outages(standings(_in_slot(deployments, slot), scenario), idle))
     return tuple(
         f"node {outage.node} of pool {outage.pool!r} holds no replica of the plan: losing it changes nothing"
         for outage in idle
@@ -184,12 +212,12 @@ def _round(
     worth: Numeraire,
     gangs: Mapping[str, tuple[Gang, ...]],
     running: Mapping[str, tuple[Running, ...]],
-    load_factors: Mapping[str, float],
+    load_factors: LoadFactors,
     progress: Progress,
     workers: Workers,
 ) -> Round:
     market = market_of(scenario, book, worth, gangs, load_factors, running)
-    allocation = cleared(market, scenario, progress)
+    allocation = with_leftovers_sold(cleared(market, scenario, progress), scenario, worth)
     deployments = {s.name: deployments_of(s, allocation, book) for s in scenario.services}
     return Round(
         load_factors=load_factors,
@@ -206,20 +234,27 @@ def _trials(
     progress: Progress,
     workers: Workers,
 ) -> dict[str, tuple[Trial, ...]]:
-    """Of every service; empty where the plan need not withstand anything."""
+    """Of every service in every slot; empty where the plan need not withstand anything."""
     found: dict[str, tuple[Trial, ...]] = {service.name: () for service in scenario.services}
     if not (scenario.planning.spare or scenario.planning.cases):
         return found
-    runs = [(service, deployments[service.name]) for service in scenario.services]
+    runs = [
+        (service, slot, here)
+        for service in scenario.services
+        for slot in range(scenario.planning.slots)
+        if (here := tuple(d for d in deployments[service.name] if d.slot == slot))
+    ]
     for done, made in enumerate(workers.map(_service_trials, scenario, runs), start=1):
-        found[runs[done - 1][0].name] = made
+        found[runs[done - 1][0].name] += made
         progress("trying the plan", done, len(runs))
     return found
 
 
-def _service_trials(scenario: Scenario, run: tuple[Service, tuple[Deployment, ...]]) -> tuple[Trial, ...]:
-    service, deployments = run
-    return trials(service, deployments, scenario)
+def _service_trials(
+    scenario: Scenario, run: tuple[Service, int, tuple[Deployment, ...]]
+) -> tuple[Trial, ...]:
+    service, slot, deployments = run
+    return trials(service, deployments, scenario, slot)
 
 
 def _outcomes(
@@ -228,32 +263,61 @@ def _outcomes(
     progress: Progress,
     workers: Workers,
     faults: Faults = (),
-) -> dict[str, Outcome]:
-    """Of every service under its deployments; replayed side by side."""
-    outcomes: dict[str, Outcome] = {}
-    stand = standings(deployments, scenario) if faults else {}
-    runs = [
-        _Run(service=s, deployments=deployments[s.name], stand=stand.get(s.name, ()), faults=faults)
+) -> Outcomes:
+    """Of every service in every slot under its deployments there; slots that are alike are replayed once."""
+    slots = range(scenario.planning.slots)
+    runs: dict[Hashable, _Run] = {}
+    key_of: dict[tuple[str, int], Hashable] = {}
+    for slot in slots:
+        here = _in_slot(deployments, slot)
+        stand = standings(here, scenario) if faults else {}
+        for service in scenario.services:
+            demand = demand_req_per_s(service, scenario, slot=slot)
+            if demand > 0:
+                run = _Run(
+                    service=service,
+                    slot=slot,
+                    deployments=here[service.name],
+                    stand=tuple(stand.get(service.name, ())),
+                    faults=faults,
+                )
+                cut = slot if runs_through_days(service) else None
+                key: Hashable = (service.name, demand, run.deployments, run.stand, cut)
+                key_of[service.name, slot] = key
+                runs.setdefault(key, run)
+    found: dict[Hashable, Outcome] = {}
+    for run_key, outcome in zip(runs, workers.map(_outcome, scenario, list(runs.values())), strict=True):
+        found[run_key] = outcome
+        progress("replaying the plan", len(found), len(runs))
+    return {
+        s.name: tuple(found[key_of[s.name, t]] if (s.name, t) in key_of else None for t in slots)
         for s in scenario.services
-    ]
-    for run, outcome in zip(runs, workers.map(_outcome, scenario, runs), strict=True):
-        outcomes[run.service.name] = outcome
-        progress("replaying the plan", len(outcomes), len(runs))
-    return outcomes
+    }
+
+
+def _in_slot(
+    deployments: Mapping[str, tuple[Deployment, ...]], slot: int
+) -> dict[str, tuple[Deployment, ...]]:
+    """What every service has in one slot, as if it were the only one."""
+    return {
+        name: tuple(replace(d, slot=0) for d in those if d.slot == slot)
+        for name, those in deployments.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """One service to replay."""
+    """One service to replay in one slot."""
 
     service: Service
+    slot: int
     deployments: tuple[Deployment, ...]
     stand: tuple[Standing, ...]
     faults: Faults
 
 
 def _outcome(scenario: Scenario, run: _Run) -> Outcome:
-    return replay_service(run.service, run.deployments, scenario, run.stand, run.faults)
+    return replay_service(run.service, run.deployments, scenario, run.stand, run.faults, slot=run.slot)
 
 
 def _plan(
@@ -270,18 +334,23 @@ def _plan(
     services = tuple(
         _service_plan(s, scenario, book, prices, running[s.name], last) for s in scenario.services
     )
-    jobs = tuple(
-        job_plan(job, gangs[job.name], award)
-        for job, award in zip(scenario.jobs, allocation.jobs, strict=True)
+    jobs_named = {job.name: job for job in scenario.jobs}
+    jobs = tuple(job_plan(jobs_named[award.job], gangs[award.job], award) for award in allocation.jobs)
+    resale = tuple(sale_plan(product, allocation, scenario.planning.slots) for product in scenario.products)
+    held = [
+        chips_held(scenario.jobs, tuple(job for job in jobs if job.slot in (None, slot)))
+        for slot in range(scenario.planning.slots)
+    ]
+    pools = tuple(
+        pool_plan(pool, worth.prices[pool.name], allocation, services, held, resale)
+        for pool in scenario.pools
     )
-    by_services = _chips_by_pool(
-        (pool, d.chips_of(pool)) for s in services for d in s.deployments for pool in d.offer.candidate.chips
-    )
-    by_jobs = chips_held(scenario.jobs, jobs)
     reference = worth.reference.name
     today = sum(s.today_chips or 0 for s in services if s.today == reference)
-    missed = (*misses(scenario, last.outcomes), *failures(last.trials))
-    way = way_to(scenario, running, last.deployments, last.load_factors)
+    in_use = most_used_by_services(next(pool for pool in pools if pool.pool == reference))
+    missed = (*misses(scenario, last.outcomes), *failures(last.trials, scenario.planning.slots))
+    first = _in_slot(last.deployments, 0)
+    way = way_to(scenario, running, first, {name: f[0] for name, f in last.load_factors.items()})
     return Plan(
         name=scenario.name,
         inputs_hash=scenario.inputs_hash,
@@ -289,25 +358,14 @@ def _plan(
         reference_pool=reference,
         services=services,
         jobs=jobs,
-        pools=tuple(
-            PoolPlan(
-                pool=pool.name,
-                chip=pool.chip.name,
-                chips=pool.chips,
-                spare=pool.spare,
-                used_by_services=by_services[pool.name],
-                used_by_jobs=by_jobs.get(pool.name, 0),
-                price=worth.prices[pool.name],
-                shadow_price=use.shadow_price,
-            )
-            for pool, use in zip(scenario.pools, allocation.pools, strict=True)
-        ),
+        pools=pools,
+        resale=resale,
         status=allocation.status,
         objective=allocation.objective,
         bound=allocation.bound,
         gap=allocation.gap,
         today_chips=today,
-        training_chips_freed=today - by_services[reference],
+        training_chips_freed=today - in_use,
         replayed=True,
         slos_held=not missed,
         waves=way.waves,
@@ -330,7 +388,13 @@ def _service_plan(
     running: tuple[Running, ...],
     last: Round,
 ) -> ServicePlan:
-    load_factor = last.load_factors[service.name]
+    load_factors, outcomes = last.load_factors[service.name], last.outcomes[service.name]
+    load_factor = max(load_factors)
+    rates = demands(service, scenario, (1.0,) * len(load_factors))
+    slots = tuple(
+        SlotPlan(slot=slot, demand_req_per_s=rate, load_factor=factor, outcome=outcome)
+        for slot, (rate, factor, outcome) in enumerate(zip(rates, load_factors, outcomes, strict=True))
+    )
     return ServicePlan(
         service=service.name,
         deployments=last.deployments[service.name],
@@ -340,16 +404,10 @@ def _service_plan(
         alternatives=alternatives_of(service, scenario, book, prices, load_factor),
         refusals=book.refusals[service.name],
         load_factor=load_factor,
-        outcome=last.outcomes[service.name],
-        trials=last.trials[service.name],
+        outcome=nearest_to_missing(service, outcomes),
+        trials=worst_trials(last.trials[service.name]),
+        slots=slots if len(slots) > 1 else (),
     )
-
-
-def _chips_by_pool(claims: Iterable[tuple[PoolName, int]]) -> Counter[PoolName]:
-    chips: Counter[PoolName] = Counter()
-    for pool, count in claims:
-        chips[pool] += count
-    return chips
 
 
 def _unknown_today(services: Iterable[ServicePlan]) -> tuple[str, ...]:

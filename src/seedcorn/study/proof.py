@@ -1,6 +1,6 @@
 """The proof of a plan: every service's traffic, replayed on what the plan gives it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from seedcorn.domain.fault import FaultRates, Outage
 from seedcorn.domain.hardware import PoolName
@@ -12,6 +12,7 @@ from seedcorn.replay import Operations, ReplicaGroup, Spell, UnitGroup, replay_g
 from seedcorn.study.disaggregation import unit_of
 from seedcorn.study.faults import Standing, fault_spells
 from seedcorn.study.offers import cautious_step_model, planned_traffic
+from seedcorn.study.slots import slot_name
 from seedcorn.units import format_seconds
 
 TIGHTEN = 1.05
@@ -27,6 +28,8 @@ def replay_service(
     scenario: Scenario,
     stand: Sequence[Standing] = (),
     faults: Faults = (),
+    *,
+    slot: int | None = None,
 ) -> Outcome:
     """The service's trace at its rate with the load margin on top, each request dealt to deployments of its
     class by share and then by the service's router; step models at the planning confidence.
@@ -37,12 +40,13 @@ def replay_service(
         scenario: The fleet, and how to plan.
         stand: Where the deployments stand; only faults ask.
         faults: What befalls nodes.
+        slot: Of the day; ``None``: the busiest.
     """
     if stand:
         stand = [standing for standing, d in zip(stand, deployments, strict=True) if d.serves]
     deployments = [deployment for deployment in deployments if deployment.serves]
     groups = [_group(deployment, scenario) for deployment in deployments]
-    trace, routing = planned_traffic(service, scenario), service.routing
+    trace, routing = planned_traffic(service, scenario, slot), service.routing
     spells = fault_spells(stand, faults, until_s=float(trace.arrival_s[-1])) if stand else ()
     return replay_groups(
         groups,
@@ -80,8 +84,11 @@ def _spill_to(service: Service, deployments: Sequence[Deployment]) -> int | None
 def pools_replayed(plan: Plan) -> tuple[PoolOutcome, ...]:
     """What a replayed plan's services did on each pool that they use, in the order of the fleet.
 
-    A unit of two pools counts on both, and its requests where they are decoded.
+    A unit of two pools counts on both, and its requests where they are decoded. Nothing of a day of several
+    slots: a busy share of all of them would hide the hour that matters.
     """
+    if plan.num_slots > 1:
+        return ()
     parts: dict[PoolName, list[tuple[Deployment, GroupOutcome]]] = {pool.pool: [] for pool in plan.pools}
     for service in plan.services:
         groups = service.outcome.groups if service.outcome is not None else ()
@@ -129,22 +136,46 @@ def _group(deployment: Deployment, scenario: Scenario) -> ReplicaGroup | UnitGro
     )
 
 
-def misses(scenario: Scenario, outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
-    """Every objective that a replay missed, and every request refused, in words."""
-    found: list[str] = []
-    for service in scenario.services:
-        outcome = outcomes[service.name]
-        refused = {
-            "are longer than any KV cache": outcome.refused - outcome.turned_away - outcome.unserved,
-            "met a full queue and were refused": outcome.turned_away,
-            "found no replica in service, nor was one again": outcome.unserved,
-        }
-        found += [f"service {service.name!r}: {n:,} requests {what}" for what, n in refused.items() if n]
-        for objective in service.slo.objectives:
-            got_s = outcome.latency(objective.metric).value_s(objective.statistic)
-            if not got_s <= objective.bound_s:
-                found.append(
-                    f"service {service.name!r} misses {objective.name} in replay: {format_seconds(got_s)}, "
-                    f"the SLO asks {format_seconds(objective.bound_s)}"
-                )
-    return tuple(found)
+def misses(scenario: Scenario, outcomes: Mapping[str, Sequence[Outcome | None]]) -> tuple[str, ...]:
+    """Every objective that a replay missed, and every request refused, in words.
+
+    Args:
+        outcomes: Service → one for each slot of the day; ``None`` where nothing comes.
+    """
+    slots = scenario.planning.slots
+    return tuple(
+        f"service {service.name!r}{'' if slots == 1 else f' from {slot_name(slot, slots)}'}{what}"
+        for service in scenario.services
+        for slot, outcome in enumerate(outcomes[service.name])
+        if outcome is not None
+        for what in _misses(service, outcome)
+    )
+
+
+def _misses(service: Service, outcome: Outcome) -> Iterator[str]:
+    refused = {
+        "are longer than any KV cache of their class": outcome.refused
+        - outcome.turned_away
+        - outcome.unserved,
+        "met a full queue and were refused": outcome.turned_away,
+        "found no replica in service, nor was one again": outcome.unserved,
+    }
+    yield from (f": {n:,} requests {what}" for what, n in refused.items() if n)
+    for objective in service.slo.objectives:
+        got_s = outcome.latency(objective.metric).value_s(objective.statistic)
+        if not got_s <= objective.bound_s:
+            yield (
+                f" misses {objective.name} in replay: {format_seconds(got_s)}, the SLO asks "
+                f"{format_seconds(objective.bound_s)}"
+            )
+
+
+def nearest_to_missing(service: Service, outcomes: Sequence[Outcome | None]) -> Outcome | None:
+    """Of a service's slots the outcome with an objective nearest its bound, or farthest beyond it."""
+
+    def strain(outcome: Outcome) -> tuple[int, float]:
+        return outcome.refused, max(
+            outcome.latency(o.metric).value_s(o.statistic) / o.bound_s for o in service.slo.objectives
+        )
+
+    return max((outcome for outcome in outcomes if outcome is not None), key=strain, default=None)

@@ -173,6 +173,7 @@ def _job(located: Located[ScenarioDocument], i: int, job: TrainingDocument) -> T
         after=job.after,
         interruptions=interruptions(job.checkpoint, job.restart),
         mixed_gang=job.mixed_gang,
+        elastic=job.elastic,
     )
 
 
@@ -195,6 +196,7 @@ def _planning(document: ScenarioDocument) -> Planning:
         confidence=planning.confidence,
         load_margin=planning.load_margin,
         idle_value=planning.idle_value,
+        slots=planning.slots,
         rounds=planning.rounds,
         classes=planning.classes,
         output_known=planning.output_known,

@@ -17,6 +17,7 @@ from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
 from seedcorn.study.offers import OfferBook
 from seedcorn.study.proof import replay_service
+from seedcorn.study.slots import slot_name
 
 
 def replicas_lost(candidate: Candidate, scenario: Scenario) -> int:
@@ -29,21 +30,22 @@ def withstanding(market: Market, scenario: Scenario, book: OfferBook) -> Market:
     """``market`` in which offers carry what they carry with the lost replicas gone.
 
     A class of load x replicas needs ⌈x⌉ of an offer, and r more that may be lost: so one of ⌈x⌉ + r carries
-    x / (⌈x⌉ + r) of its capacity. That is exact for a class on one kind of replica; where kinds are mixed,
-    a plan that falls short is seen by its trial, and planned again with more load.
+    x / (⌈x⌉ + r) of its capacity. That is exact for a class on one kind of replica in its busiest slot; where
+    kinds are mixed, and in other slots, a plan that falls short is seen by its trial, and planned again with more load.
     """
     if scenario.planning.spare == 0:
         return market
 
     def after_loss(service: MarketService) -> MarketService:
         candidates = {offer.name: offer.candidate for offer in book.in_use(service.name)}
+        highest = {**service.demand, **{name: max(tide) for name, tide in service.tidal.items()}}
 
         def derated(offer: MarketOffer) -> MarketOffer:
             lost = replicas_lost(candidates[offer.name], scenario)
             return replace(
                 offer,
                 capacity={
-                    name: _derated(capacity, service.demand[name] / capacity, lost)
+                    name: _derated(capacity, highest[name] / capacity, lost)
                     for name, capacity in offer.capacity.items()
                 },
             )
@@ -93,18 +95,34 @@ def _carries(deployment: Deployment) -> float:
     return deployment.replicas * deployment.offer.capacity_req_per_s
 
 
-def trials(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> tuple[Trial, ...]:
-    """Node loss, if the plan is to withstand any, then every load case that says something of the service."""
+def trials(
+    service: Service, deployments: Sequence[Deployment], scenario: Scenario, slot: int
+) -> tuple[Trial, ...]:
+    """Node loss, if the plan is to withstand any, then every load case that says something of the service.
+
+    Args:
+        deployments: What the service has in the slot.
+    """
     found = []
     if scenario.planning.spare:
-        found.append(_node_loss(service, deployments, scenario))
+        found.append(_node_loss(service, deployments, scenario, slot))
     for case in scenario.planning.cases:
         if service.name in case.load:
             at = at_load(scenario, case.load)
-            outcome = replay_service(at.service(service.name), deployments, at)
+            outcome = replay_service(at.service(service.name), deployments, at, slot=slot)
             held = outcome.meets(service.slo)
-            found.append(Trial(case=case.name, lost=0, slos_held=held, outcome=outcome))
+            found.append(Trial(case=case.name, lost=0, slos_held=held, outcome=outcome, slot=slot))
     return tuple(found)
+
+
+def worst_trials(tried: Sequence[Trial]) -> tuple[Trial, ...]:
+    """One trial of each case: of the first slot in which it does not hold, else of the first slot."""
+    worst: dict[str, Trial] = {}
+    for trial in tried:
+        before = worst.setdefault(trial.case, trial)
+        if before.slos_held and not trial.slos_held:
+            worst[trial.case] = trial
+    return tuple(worst.values())
 
 
 def at_load(scenario: Scenario, load: Mapping[str, float]) -> Scenario:
@@ -119,19 +137,21 @@ def at_load(scenario: Scenario, load: Mapping[str, float]) -> Scenario:
     )
 
 
-def _node_loss(service: Service, deployments: Sequence[Deployment], scenario: Scenario) -> Trial:
+def _node_loss(service: Service, deployments: Sequence[Deployment], scenario: Scenario, slot: int) -> Trial:
     left = survivors(deployments, scenario)
     lost = sum(d.replicas for d in deployments) - sum(d.replicas for d in left)
     if not math.isclose(sum(d.share for d in left), sum(d.share for d in deployments), rel_tol=1e-6):
-        return Trial(case=NODE_LOSS, lost=lost, slos_held=False, outcome=None)
-    outcome = replay_service(service, left, scenario)
-    return Trial(case=NODE_LOSS, lost=lost, slos_held=outcome.meets(service.slo), outcome=outcome)
+        return Trial(case=NODE_LOSS, lost=lost, slos_held=False, outcome=None, slot=slot)
+    outcome = replay_service(service, left, scenario, slot=slot)
+    held = outcome.meets(service.slo)
+    return Trial(case=NODE_LOSS, lost=lost, slos_held=held, outcome=outcome, slot=slot)
 
 
-def failures(tried: Mapping[str, Sequence[Trial]]) -> tuple[str, ...]:
+def failures(tried: Mapping[str, Sequence[Trial]], slots: int) -> tuple[str, ...]:
     """Every trial that did not hold, in words."""
     return tuple(
         f"service {name!r} does not hold under {trial.case!r}"
+        + ("" if slots == 1 else f" from {slot_name(trial.slot, slots)}")
         + (f": {trial.lost:,} replicas are lost" if trial.lost else "")
         + ("" if trial.outcome is not None else " and some of its traffic with them")
         for name, those in tried.items()

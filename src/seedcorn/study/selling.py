@@ -118,7 +118,8 @@ def _at(scenario: Scenario, demand: Mapping[str, float], forecasts: Mapping[str,
         else replace(service, rate_per_s=service.rate_per_s * demand[service.name], day=None)
         for service in scenario.services
     )
-    return replace(scenario, services=services)
+    one_hour = replace(scenario.planning, slots=1)
+    return replace(scenario, services=services, planning=one_hour, products=())
 
 
 def _proved(service: ServicePlan, scenario: Scenario, forecasts: Mapping[str, Forecast]) -> Breath:

@@ -32,8 +32,11 @@ def tidied(market: Market, allocation: Allocation, *, gap: float) -> Allocation:
     """``allocation`` with fewer kinds of replica, at most ``gap`` from its bound, and loads spread evenly:
     each deployment's share is its part of the service's capacity.
 
-    Class by class, and only where every offer serves one class; others keep what they have.
+    Class by class, and only where every offer serves one class; others keep what they have. So does a day of
+    several slots: there the odd replica of one slot may well be at work in another.
     """
+    if market.slots > 1:
+        return allocation
     assert allocation.objective is not None and allocation.bound is not None
     free = {use.pool: use.free for use in allocation.pools}
     objective = allocation.objective

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seedcorn.domain.offer import Candidate
+from seedcorn.domain.offer import Candidate, Offer
 from seedcorn.domain.plan import Deployment, ServicePlan, Uncertainty
 from seedcorn.domain.prediction import CONFIDENCE, Interval
 from seedcorn.domain.scenario import Scenario
@@ -38,28 +38,37 @@ def with_uncertainty(
 ) -> tuple[ServicePlan, ...]:
     """The services, every deployment with the interval of its capacity and what it would need without doubt."""
     asking = Asking.about(scenario)
-    deployed = [(service, deployment) for service in services for deployment in service.deployments]
-    known: dict[str, list[Deployment]] = {service.service: [] for service in services}
-    found = workers.map(_uncertainty, asking, deployed)
-    for done, ((service, deployment), uncertainty) in enumerate(zip(deployed, found, strict=True), start=1):
-        known[service.service].append(replace(deployment, uncertainty=uncertainty))
-        progress("what uncertainty costs", done, len(deployed))
-    return tuple(replace(service, deployments=tuple(known[service.service])) for service in services)
+    offers = list(dict.fromkeys(d.offer for service in services for d in service.deployments))
+    capacities: dict[Offer, Interval] = {}
+    for offer, capacity_req_per_s in zip(offers, workers.map(_interval, asking, offers), strict=True):
+        capacities[offer] = capacity_req_per_s
+        progress("what uncertainty costs", len(capacities), len(offers))
+
+    def known(service: ServicePlan, deployment: Deployment) -> Deployment:
+        capacity_req_per_s = capacities[deployment.offer]
+        saved = _saved(service, deployment, scenario, capacity_req_per_s.value)
+        replicas = max(deployment.replicas - saved, 0)
+        uncertainty = Uncertainty(capacity_req_per_s=capacity_req_per_s, replicas=replicas)
+        return replace(deployment, uncertainty=uncertainty)
+
+    return tuple(replace(s, deployments=tuple(known(s, d) for d in s.deployments)) for s in services)
 
 
-def _uncertainty(asking: Asking, deployed: tuple[ServicePlan, Deployment]) -> Uncertainty:
-    service_plan, deployment = deployed
-    offer = deployment.offer
+def _interval(asking: Asking, offer: Offer) -> Interval:
     slow, likely, fast = (
         capacity_at(asking, offer.candidate, offer.request_class, q) for q in (SLOW, LIKELY, FAST)
     )
-    service = asking.scenario.service(service_plan.service)
-    load = deployment.share * demand_req_per_s(service, asking.scenario, service_plan.load_factor)
-    saved = _replicas(load, offer.capacity_req_per_s) - _replicas(load, likely)
-    return Uncertainty(
-        capacity_req_per_s=Interval(value=likely, low=slow, high=fast),
-        replicas=max(deployment.replicas - saved, 0),
-    )
+    return Interval(value=likely, low=slow, high=fast)
+
+
+def _saved(
+    service_plan: ServicePlan, deployment: Deployment, scenario: Scenario, likely_req_per_s: float
+) -> int:
+    """Replicas fewer that the deployment's load takes where steps take as long as predicted."""
+    service, slot = scenario.service(service_plan.service), deployment.slot
+    factor = service_plan.slots[slot].load_factor if service_plan.slots else service_plan.load_factor
+    load = deployment.share * demand_req_per_s(service, scenario, factor, slot)
+    return _replicas(load, deployment.offer.capacity_req_per_s) - _replicas(load, likely_req_per_s)
 
 
 def _replicas(load: float, capacity_req_per_s: float) -> int:

@@ -108,7 +108,7 @@ def _needs(shifts: list[_Kind], scenario: Scenario, load_factors: Mapping[str, f
     for service in scenario.services:
         mine = [shift for shift in shifts if shift.service == service.name]
         needs[service.name] = min(
-            demand_req_per_s(service, scenario, load_factors[service.name]),
+            demand_req_per_s(service, scenario, load_factors[service.name], slot=0),
             sum(shift.capacity * shift.now for shift in mine),
             sum(shift.capacity * shift.then for shift in mine),
         )

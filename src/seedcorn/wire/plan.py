@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from seedcorn.domain.hardware import PoolName
+from seedcorn.domain.hardware import ChipName, PoolName
 from seedcorn.domain.market import Status
 from seedcorn.domain.offer import (
     Candidate,
@@ -49,6 +49,7 @@ from seedcorn.wire.scenario import (
     objective_from,
     scenario_problems,
 )
+from seedcorn.wire.slots import PoolSlotDocument, SalePlanDocument, SlotPlanDocument
 from seedcorn.wire.uncertainty import UncertaintyDocument
 from seedcorn.wire.waves import (
     RunningDocument,
@@ -122,6 +123,7 @@ class DeploymentDocument(Document):
     replicas: int = Field(ge=0, description="How many.")
     chips: int = Field(ge=0, description="Chips of all of them.")
     share: Number = Field(description="Part of the service's traffic routed to them.")
+    slot: int = Field(default=0, ge=0, description="Slot of the day in which they run: 0 begins at midnight.")
     class_share: Number | None = Field(
         default=None, description="Part of their offer's request class; `null`: traffic is not split."
     )
@@ -157,6 +159,10 @@ class ServicePlanDocument(Document):
     offers: Many[OfferDocument] = Field(description="Every kind of replica that works.")
     alternatives: Many[AlternativeDocument] = Field(description="Each offer alone, cheapest first.")
     refusals: Many[RefusalDocument] = Field(description="Every kind of replica that does not work.")
+    slots: Many[SlotPlanDocument] = Field(
+        default=(),
+        description="Slot by slot, where the day has several; `outcome` is then of the one nearest to missing.",
+    )
 
 
 class JobPlanDocument(Document):
@@ -176,10 +182,12 @@ class JobPlanDocument(Document):
         default=None, description="Where the last layers of a gang over two pools are."
     )
     rest_chips: int = Field(default=0, ge=0, description="Chips of the gang there.")
+    slot: int | None = Field(default=None, ge=0, description="When it has that gang; `null`: all day.")
 
 
 class PoolPlanDocument(Document):
-    """Who uses one pool, and what its chips are worth, in reference-chip hours an hour."""
+    """Who uses one pool, and what its chips are worth, in reference-chip hours an hour; over a day of several slots,
+    in the slot that leaves the fewest chips free."""
 
     pool: str = Field(description="Its name in the scenario.")
     chip: str = Field(description="Its chip in the catalogue.")
@@ -187,11 +195,13 @@ class PoolPlanDocument(Document):
     spare: int = Field(ge=0, description="Chips kept free for failures.")
     used_by_services: int = Field(ge=0, description="Chips that services use.")
     used_by_jobs: int = Field(ge=0, description="Chips that training jobs use.")
-    free: int = Field(description="Chips left: neither used nor spare.")
+    sold: int = Field(default=0, ge=0, description="Chips that are sold.")
+    free: int = Field(description="Chips left: neither used, sold nor spare.")
     price: Number = Field(description="Worth of a chip that nobody uses.")
     shadow_price: Number = Field(
-        description="What one more chip would add on top; 0 where chips are left over."
+        description="What one more chip would add on top, all day; 0 where chips are left over."
     )
+    slots: Many[PoolSlotDocument] = Field(default=(), description="Slot by slot, where the day has several.")
 
 
 class InputsDocument(Document):
@@ -225,7 +235,11 @@ class PlanDocument(Document):
     jobs: Many[JobPlanDocument] = Field(description="In the order of the scenario.")
     waves: Many[WaveDocument] = Field(
         default=(),
-        description="How to get there from today; empty where nothing moves, or `warnings` say why not.",
+        description="How to get there from today (over a day, to its first slot); empty where nothing moves, or "
+        "`warnings` say why not.",
+    )
+    resale: Many[SalePlanDocument] = Field(
+        default=(), description="Chips sold, in the order of the scenario."
     )
     inputs: InputsDocument = Field(description="The scenario, to explain and replay the plan with.")
 
@@ -301,11 +315,29 @@ def _document(plan: Plan, inputs: InputsDocument) -> PlanDocument:
         seed=plan.seed,
         warnings=plan.warnings,
         defaults=dict(sorted(plan.defaults.items())),
-        pools=tuple(PoolPlanDocument.model_validate(pool, from_attributes=True) for pool in plan.pools),
+        pools=tuple(map(_pool_document, plan.pools)),
         services=tuple(map(_service_document, plan.services)),
         jobs=tuple(JobPlanDocument.model_validate(job, from_attributes=True) for job in plan.jobs),
         waves=tuple(map(wave_document, plan.waves)),
+        resale=tuple(map(SalePlanDocument.of, plan.resale)),
         inputs=inputs,
+    )
+
+
+def _pool_document(pool: PoolPlan) -> PoolPlanDocument:
+    usable = pool.chips - pool.spare
+    return PoolPlanDocument(
+        pool=pool.pool,
+        chip=pool.chip,
+        chips=pool.chips,
+        spare=pool.spare,
+        used_by_services=pool.used_by_services,
+        used_by_jobs=pool.used_by_jobs,
+        sold=pool.sold,
+        free=pool.free,
+        price=pool.price,
+        shadow_price=pool.shadow_price,
+        slots=tuple(PoolSlotDocument.of(slot, usable=usable) for slot in pool.slots),
     )
 
 
@@ -323,6 +355,7 @@ def _service_document(service: ServicePlan) -> ServicePlanDocument:
                 replicas=d.replicas,
                 chips=d.chips,
                 share=d.share,
+                slot=d.slot,
                 class_share=_class_share(d, service.deployments),
                 uncertainty=None
                 if d.uncertainty is None
@@ -338,6 +371,7 @@ def _service_document(service: ServicePlan) -> ServicePlanDocument:
             for a in service.alternatives
         ),
         refusals=tuple(map(_refusal_document, service.refusals)),
+        slots=tuple(map(SlotPlanDocument.of, service.slots)),
     )
 
 
@@ -346,7 +380,8 @@ def _class_share(deployment: Deployment, all_of_service: Iterable[Deployment]) -
     request_class = deployment.offer.request_class
     if request_class == ALL_REQUESTS:
         return None
-    whole = sum(d.share for d in all_of_service if d.offer.request_class == request_class)
+    alike = (deployment.slot, request_class)
+    whole = sum(d.share for d in all_of_service if (d.slot, d.offer.request_class) == alike)
     return deployment.share / whole if whole > 0 else 0.0
 
 
@@ -411,7 +446,7 @@ def _refusal_document(refusal: Refusal) -> RefusalDocument:
 
 # -- document to plan ---------------------------------------------------------------------------------
 
-_POOL_PLAN, _JOB_PLAN = TypeAdapter(PoolPlan), TypeAdapter(JobPlan)
+_JOB_PLAN = TypeAdapter(JobPlan)
 
 
 def _plan(document: PlanDocument) -> Plan:
@@ -422,7 +457,8 @@ def _plan(document: PlanDocument) -> Plan:
         reference_pool=PoolName(document.reference_pool),
         services=tuple(map(_service, document.services)),
         jobs=tuple(_JOB_PLAN.validate_python(job.model_dump()) for job in document.jobs),
-        pools=tuple(_POOL_PLAN.validate_python(pool.model_dump(exclude={"free"})) for pool in document.pools),
+        pools=tuple(map(_pool, document.pools)),
+        resale=tuple(sale.sale_plan for sale in document.resale),
         status=document.status,
         objective=document.objective,
         bound=document.bound,
@@ -437,6 +473,21 @@ def _plan(document: PlanDocument) -> Plan:
     )
 
 
+def _pool(document: PoolPlanDocument) -> PoolPlan:
+    return PoolPlan(
+        pool=PoolName(document.pool),
+        chip=ChipName(document.chip),
+        chips=document.chips,
+        spare=document.spare,
+        used_by_services=document.used_by_services,
+        used_by_jobs=document.used_by_jobs,
+        price=document.price,
+        shadow_price=document.shadow_price,
+        sold=document.sold,
+        slots=tuple(slot.pool_slot for slot in document.slots),
+    )
+
+
 def _service(document: ServicePlanDocument) -> ServicePlan:
     offers = {offer.name: _offer(document.service, offer) for offer in document.offers}
     return ServicePlan(
@@ -446,6 +497,7 @@ def _service(document: ServicePlanDocument) -> ServicePlan:
                 offer=offers[d.offer],
                 replicas=d.replicas,
                 share=d.share,
+                slot=d.slot,
                 uncertainty=None if d.uncertainty is None else d.uncertainty.value(),
             )
             for d in document.deployments
@@ -461,6 +513,7 @@ def _service(document: ServicePlanDocument) -> ServicePlan:
         load_factor=document.load_factor,
         outcome=None if document.outcome is None else outcome_from(document.outcome),
         trials=tuple(map(trial_from, document.trials)),
+        slots=tuple(slot.slot_plan for slot in document.slots),
     )
 
 
@@ -525,11 +578,18 @@ def _problems(document: PlanDocument) -> Problems:
     for problem in scenario_problems(document.inputs.scenario):
         yield Problem(("inputs", "scenario", *problem.steps), problem.message, problem.at_key)
     for i, pool in enumerate(document.pools):
-        left = pool.chips - pool.spare - pool.used_by_services - pool.used_by_jobs
-        if pool.free != left:
-            yield Problem(("pools", i, "free"), f"expected {left} (chips − spare − used), got {pool.free}")
+        usable = pool.chips - pool.spare
+        yield from _wrong_free(("pools", i), pool, usable)
+        for j, slot in enumerate(pool.slots):
+            yield from _wrong_free(("pools", i, "slots", j), slot, usable)
     for i, service in enumerate(document.services):
         yield from _service_problems(("services", i), service)
+
+
+def _wrong_free(steps: tuple[Step, ...], use: PoolPlanDocument | PoolSlotDocument, usable: int) -> Problems:
+    left = usable - use.used_by_services - use.used_by_jobs - use.sold
+    if use.free != left:
+        yield Problem((*steps, "free"), f"expected {left} (chips − spare − used − sold), got {use.free}")
 
 
 def _service_problems(steps: tuple[Step, ...], service: ServicePlanDocument) -> Problems:

@@ -36,6 +36,9 @@ class TrialDocument(Document):
     outcome: OutcomeFields | None = Field(
         description="What the replay found; `null`: nothing was left to serve some of the traffic."
     )
+    slot: int = Field(
+        default=0, ge=0, description="Slot of the day: the first in which it does not hold, if any."
+    )
 
 
 def case_problems(
@@ -56,6 +59,7 @@ def trial_document(trial: Trial) -> TrialDocument:
         lost=trial.lost,
         slos_held=trial.slos_held,
         outcome=None if trial.outcome is None else outcome_fields(trial.outcome),
+        slot=trial.slot,
     )
 
 
@@ -66,4 +70,5 @@ def trial_from(document: TrialDocument) -> Trial:
         lost=document.lost,
         slos_held=document.slos_held,
         outcome=None if document.outcome is None else outcome_from(document.outcome),
+        slot=document.slot,
     )

@@ -285,6 +285,10 @@ class TrainingDocument(Document):
         default_factory=CheckpointDocument, description="When training is saved."
     )
     restart: RestartDocument = Field(default_factory=RestartDocument, description="When training fails.")
+    elastic: bool = Field(
+        default=False,
+        description="Whether it may take another gang, or none, in every slot of the day. Not with `deadline`.",
+    )
 
 
 class ResaleDocument(Document):
@@ -543,6 +547,12 @@ def _training_problems(steps: tuple[Step, ...], job: TrainingDocument) -> Iterat
             f"a deadline of {format_seconds(job.deadline)} needs 'tokens': how many must be trained by then"
         )
         yield Problem((*steps, "deadline"), message)
+    if job.elastic and job.deadline is not None:
+        yield Problem(
+            (*steps, "elastic"), "an elastic job has no sure pace: give it no deadline, or no 'elastic'"
+        )
+    if job.elastic and job.after is not None:
+        yield Problem((*steps, "elastic"), "jobs in sequence share a gang, and none may be 'elastic'")
     low, high = job.chips.min, job.chips.max
     if low is not None and high is not None and low > high:
         yield Problem((*steps, "chips"), f"min {low} is more than max {high}")
@@ -563,14 +573,8 @@ def _resale_problems(steps: tuple[Step, ...], product: ResaleDocument) -> Iterat
 
 NOT_USED_YET = {
     "fleet.pools[].site": "nothing depends on sites yet",
-    "resale": "the plan does not sell chips yet",
-    "services[].traffic.day": "the plan takes the mean rate all day",
-    "planning.slots": "the plan has one time slot for now",
 }
 """Keys that are checked and then take no part, and why; documents that give one are told."""
-
-_ASKS_NOTHING = {"planning.slots": 1}
-"""Values that ask for no more than is done anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -602,8 +606,7 @@ def _fields(part: BaseModel, path: str = "") -> Iterator[_Written]:
 
 def _not_used_yet(scenario: ScenarioDocument) -> Paths:
     for field in _fields(scenario):
-        asks = field.given and field.value not in (None, (), _ASKS_NOTHING.get(field.key))
-        if asks and field.key in NOT_USED_YET:
+        if field.given and field.value not in (None, ()) and field.key in NOT_USED_YET:
             yield field.path, NOT_USED_YET[field.key]
 
 
