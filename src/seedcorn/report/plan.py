@@ -281,7 +281,7 @@ def _why(plan: Plan, service: ServicePlan) -> str:
 def _doubts(plan: Plan, service: ServicePlan) -> list[str]:
     """How far the capacities may be off, and what is spent for it."""
     lines = []
-    for deployment in service.deployments:
+    for deployment, _ in by_offer(service.deployments, plan.num_slots):
         if deployment.uncertainty is not None:
             offer, capacity = deployment.offer, deployment.uncertainty.capacity_req_per_s
             lines.append(
