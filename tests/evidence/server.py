@@ -61,6 +61,10 @@ class Completions:
                 await asyncio.sleep(TPOT_S)
             if number == 2 and fault == "stalls":
                 await asyncio.sleep(30)
+            while number == 2 and fault == "only keeps alive":
+                writer.write(b": alive\n\n")
+                await writer.drain()
+                await asyncio.sleep(0.1)
             if number == 2 and fault == "hangs up":
                 return
             if number == 2 and fault == "garbles":

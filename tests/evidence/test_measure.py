@@ -51,6 +51,7 @@ def test_a_server_is_measured_and_the_result_kept(capsys, store):
     [
         ("refuses", "answers 503 Service Unavailable: busy"),
         ("stalls", "sent nothing for 500 ms"),
+        ("only keeps alive", "sent nothing for 500 ms"),
         ("garbles", "sends no JSON object"),
         ("no events", "streams no server-sent events"),
         ("hangs up", "hung up in the middle"),

@@ -104,6 +104,8 @@ BAD = [
     (vllm_bench(mean_tpot_ms=True), "expected a number, got True"),
     (vllm_bench(mean_ttft_ms=0.2, mean_tpot_ms=0.01), "another unit"),  # seconds under the name of ms
     (vllm_bench(mean_ttft_ms=200_000, mean_tpot_ms=10_000), "another unit"),
+    (vllm_bench(mean_ttft_ms=0.2), "TTFT of 200 µs in the mean and 190 ms in the median contradict each other"),
+    (vllm_bench(p99_tpot_ms=0.012), "TPOT has a 99th percentile of 12 µs below its median of 9.9 ms"),
     (vllm_bench(completed=0), "no request finished"),
     (vllm_bench(completed=60), "20 of 80 requests failed"),
     (vllm_bench(completed=80.5), "whole number"),

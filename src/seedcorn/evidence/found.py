@@ -1,5 +1,6 @@
 """What a report says: benchmarks, and as much of what they were made on as the tool knows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seedcorn.domain.hardware import Dtype
@@ -7,6 +8,7 @@ from seedcorn.domain.measurement import BenchmarkPoint, RequestLog
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.workload import Statistic
 from seedcorn.errors import InputError
+from seedcorn.units import format_seconds
 
 FAILED_SHARE = 0.01
 """Requests that may have failed: beyond, those that finished had a server that others had left."""
@@ -118,6 +120,8 @@ def check_agrees(where: str, point: BenchmarkPoint) -> None:
     Raises:
         InputError: They disagree.
     """
+    _check_statistics(f"{where}: TTFT", point.ttft_s)
+    _check_statistics(f"{where}: TPOT", point.tpot_s)
     ttft_s, tpot_s = point.ttft_s.get(Statistic.MEAN), point.tpot_s.get(Statistic.MEAN)
     rate = point.output_tokens_per_s
     if ttft_s is None or tpot_s is None or rate is None or point.concurrency is None:
@@ -128,4 +132,20 @@ def check_agrees(where: str, point: BenchmarkPoint) -> None:
         raise InputError(
             f"{where}: {rate:,.4g} output tokens/s at {e2e_s:,.4g} s a request would take {under_way:,.3g} requests "
             f"under way, but there were {point.concurrency:,} clients: are the times in another unit?"
+        )
+
+
+def _check_statistics(what: str, values_s: Mapping[Statistic, float]) -> None:
+    """Half of all values are at least the median, so that the mean is at least half of it; and no percentile
+    exceeds a higher one."""
+    mean_s, p50_s, p99_s = (values_s.get(s) for s in (Statistic.MEAN, Statistic.P50, Statistic.P99))
+    if mean_s is not None and p50_s is not None and mean_s < p50_s / 2:
+        raise InputError(
+            f"{what} of {format_seconds(mean_s)} in the mean and {format_seconds(p50_s)} in the median contradict "
+            "each other: is one of them in another unit?"
+        )
+    if p50_s is not None and p99_s is not None and p99_s < p50_s:
+        raise InputError(
+            f"{what} has a 99th percentile of {format_seconds(p99_s)} below its median of {format_seconds(p50_s)}: is "
+            "one of them in another unit?"
         )

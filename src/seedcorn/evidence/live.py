@@ -215,13 +215,17 @@ def _has_text(event: Mapping[str, object]) -> bool:
 
 
 def _events(server: Server, response: http.client.HTTPResponse, *, most: int) -> Iterator[dict[str, object]]:
-    """The JSON of each server-sent event up to ``[DONE]``."""
+    """The JSON of each server-sent event up to ``[DONE]``; comments that keep a connection alive say nothing."""
+    heard_s = time.monotonic()
     for _ in range(most):
         line = response.readline(MOST_LINE_BYTES)
         if not line:
             raise InputError(f"{server.url} hung up in the middle of an answer")
         if not line.strip() or line.startswith(b":"):
+            if time.monotonic() - heard_s > server.timeout_s:
+                raise TimeoutError
             continue
+        heard_s = time.monotonic()
         if not line.startswith(b"data:"):
             raise InputError(f"{server.url} streams no server-sent events: {line[:60]!r}")
         data = line.removeprefix(b"data:").strip()
