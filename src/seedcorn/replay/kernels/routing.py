@@ -330,7 +330,7 @@ def set_mark(tokens: int, replicas: Replicas, outlook: Outlook) -> None:
         see_near(i, replicas, outlook)
 
 
-@jit
+@inlined
 def run_and_look(
     i: int,
     now_s: float,
@@ -370,6 +370,17 @@ def refresh(
     outlook.started[i] = started
     outlook.next_s[i] = clock_s + run_s(first_s, growth_s, started)
     see_near(i, replicas, outlook)
+
+
+@inlined
+def expect(i: int, tokens: int, now_s: float, outlook: Outlook) -> None:
+    """Renew replica ``i``'s outlook, exact at ``now_s``, for a request of ``tokens`` that it was sent then.
+
+    Nothing changes before the next step starts, at once in an idle replica; whom that one admits is not known.
+    """
+    starts_s = now_s if outlook.next_s[i] == np.inf else outlook.next_s[i]
+    outlook.outstanding[i] += tokens
+    outlook.next_s[i] = outlook.until_s[i] = outlook.sure_s[i] = starts_s
 
 
 @jit
@@ -437,6 +448,7 @@ def run_least_outstanding(
         look(i, limits, requests, replicas, outlook)
         if replicas.takes[i]:
             capacity_tokens = max(capacity_tokens, replicas.usable_blocks[i] << limits.block_shift)
+    is_limited = door.max_waiting < _NO_LIMIT >> 1 or door.spill_tokens > 0
     until_s, width, fewest, count = -np.inf, 1000.0, 0, 0
     set_mark(int(width), replicas, outlook)
     for n in range(num_sent):
@@ -466,11 +478,10 @@ def run_least_outstanding(
                 width = max(1.2 * width, 1.0)
                 set_mark(min(fewest, _NO_LIMIT >> 1) + int(width), replicas, outlook)
                 count = gather(now_s, until_s, limits, requests, replicas, outlook, near, gap_counts)
-        advance(best, now_s, limits, requests, replicas, gap_counts)
+        if is_limited:  # who waits now is known of a replica that was run up to now alone
+            run_and_look(best, now_s, limits, requests, replicas, outlook, gap_counts)
         dealt_to[r] = queue(best, r, door, requests, replicas)
-        look(best, limits, requests, replicas, outlook)
-        outlook.next_s[best] = max(outlook.next_s[best], now_s)  # an idle one starts at once, but not before
-        outlook.until_s[best] = max(outlook.until_s[best], now_s)
-        outlook.sure_s[best] = max(outlook.sure_s[best], now_s)
+        if dealt_to[r] >= 0:
+            expect(best, tokens, now_s, outlook)
         see_near(best, replicas, outlook)
         near.outstanding[at], near.next_s[at] = outlook.outstanding[best], outlook.next_s[best]
