@@ -261,6 +261,7 @@ def _nobody_near(num_replicas: int) -> routing.Near:
         replica=np.zeros(num_replicas, dtype=np.int64),
         outstanding=np.zeros(num_replicas, dtype=np.int64),
         next_s=np.zeros(num_replicas),
+        due=np.zeros(num_replicas, dtype=np.int64),
     )
 
 

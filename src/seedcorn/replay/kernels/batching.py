@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.jit import jit
+from seedcorn.jit import inlined, jit
 from seedcorn.replay.kernels.gaps import add_run
 from seedcorn.replay.kernels.heap import push, remove
 
@@ -229,7 +229,7 @@ def make_room(i: int, blocks: int, limits: Limits, requests: Requests, replicas:
         preempt_one(i, limits, requests, replicas)
 
 
-@jit
+@inlined
 def advance(
     i: int,
     until_s: float,

@@ -162,6 +162,19 @@ def run_dealt(
 
 
 @jit
+def run_one(
+    i: int,
+    until_s: float,
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    gap_counts: NDArray[np.int64],
+) -> None:
+    """``advance``, not copied into its caller."""
+    advance(i, until_s, limits, requests, replicas, gap_counts)
+
+
+@jit
 def next_able(i: int, tokens: int, limits: Limits, replicas: Replicas) -> int:
     """The first replica from ``i`` on, in a circle, that takes a request of ``tokens``; −1: none does."""
     num_replicas = replicas.clock_s.shape[0]
@@ -256,11 +269,15 @@ class Outlook(NamedTuple):
 
 
 class Near(NamedTuple):
-    """The replicas that may have the fewest outstanding tokens until a horizon, in order; all (R,), scratch."""
+    """The replicas that may have the fewest outstanding tokens until a horizon, in order; all (R,), scratch.
+
+    ``due`` are the places of those that must be run.
+    """
 
     replica: NDArray[np.int64]
     outstanding: NDArray[np.int64]
     next_s: NDArray[np.float64]
+    due: NDArray[np.int64]
 
 
 @jit
@@ -331,37 +348,8 @@ def set_mark(tokens: int, replicas: Replicas, outlook: Outlook) -> None:
 
 
 @inlined
-def run_and_look(
-    i: int,
-    now_s: float,
-    limits: Limits,
-    requests: Requests,
-    replicas: Replicas,
-    outlook: Outlook,
-    gap_counts: NDArray[np.int64],
-) -> None:
-    """Run replica ``i`` up to ``now_s`` and renew its outlook."""
-    advance(i, now_s, limits, requests, replicas, gap_counts)
-    look(i, limits, requests, replicas, outlook)
-    see_near(i, replicas, outlook)
-
-
-@inlined
-def refresh(
-    i: int,
-    now_s: float,
-    limits: Limits,
-    requests: Requests,
-    replicas: Replicas,
-    outlook: Outlook,
-    gap_counts: NDArray[np.int64],
-) -> None:
-    """Make replica ``i``'s outlook exact at ``now_s``; run it only where the outlook does not reach."""
-    if now_s <= outlook.next_s[i]:
-        return
-    if now_s > outlook.until_s[i]:
-        run_and_look(i, now_s, limits, requests, replicas, outlook, gap_counts)
-        return
+def foresee(i: int, now_s: float, replicas: Replicas, outlook: Outlook) -> None:
+    """Make replica ``i``'s outlook, which reaches to ``now_s``, exact there: without running it."""
     clock_s, first_s, growth_s = replicas.clock_s[i], outlook.first_s[i], outlook.growth_s[i]
     started = outlook.started[i] + 1  # mostly; so try it first
     if run_s(first_s, growth_s, started) < now_s - clock_s:
@@ -383,22 +371,12 @@ def expect(i: int, tokens: int, now_s: float, outlook: Outlook) -> None:
     outlook.next_s[i] = outlook.until_s[i] = outlook.sure_s[i] = starts_s
 
 
-@jit
-def gather(
-    now_s: float,
-    until_s: float,
-    limits: Limits,
-    requests: Requests,
-    replicas: Replicas,
-    outlook: Outlook,
-    near: Near,
-    gap_counts: NDArray[np.int64],
-) -> int:
+@inlined
+def gather(until_s: float, outlook: Outlook, near: Near) -> int:
     """Collect in ``near`` every replica that may be at the mark or below until ``until_s``; how many."""
     count = 0
-    for i in range(replicas.clock_s.shape[0]):
+    for i in range(outlook.near_s.shape[0]):
         if outlook.near_s[i] <= until_s:
-            refresh(i, now_s, limits, requests, replicas, outlook, gap_counts)
             near.replica[count] = i
             near.outstanding[count], near.next_s[count] = outlook.outstanding[i], outlook.next_s[i]
             count += 1
@@ -443,11 +421,12 @@ def run_least_outstanding(
     ahead = max(
         int(np.sqrt(num_replicas)), 8
     )  # one pass over all replicas an arrival costs as much as one over the near
-    capacity_tokens = 0
+    capacity_tokens, least_capacity = 0, _NO_LIMIT
     for i in range(num_replicas):
         look(i, limits, requests, replicas, outlook)
         if replicas.takes[i]:
-            capacity_tokens = max(capacity_tokens, replicas.usable_blocks[i] << limits.block_shift)
+            held = replicas.usable_blocks[i] << limits.block_shift
+            capacity_tokens, least_capacity = max(capacity_tokens, held), min(least_capacity, held)
     is_limited = door.max_waiting < _NO_LIMIT >> 1 or door.spill_tokens > 0
     until_s, width, fewest, count = -np.inf, 1000.0, 0, 0
     set_mark(int(width), replicas, outlook)
@@ -462,24 +441,48 @@ def run_least_outstanding(
             if count > 5 * ahead:
                 width *= 0.7
                 set_mark(fewest + int(width), replicas, outlook)
-            count = gather(now_s, until_s, limits, requests, replicas, outlook, near, gap_counts)
+            count = gather(until_s, outlook, near)
         best, at = num_replicas, 0
         while best == num_replicas:
-            fewest = _NO_LIMIT
+            num_due = 0
             for k in range(count):
-                i = int(near.replica[k])
                 if now_s > near.next_s[k]:
-                    refresh(i, now_s, limits, requests, replicas, outlook, gap_counts)
-                    near.outstanding[k], near.next_s[k] = outlook.outstanding[i], outlook.next_s[i]
-                if near.outstanding[k] < fewest and tokens <= replicas.usable_blocks[i] << limits.block_shift:
-                    fewest, best, at = int(near.outstanding[k]), i, k
+                    i = int(near.replica[k])
+                    if now_s > outlook.until_s[i]:
+                        near.due[num_due] = k
+                        num_due += 1
+                    else:
+                        foresee(i, now_s, replicas, outlook)
+                        near.outstanding[k], near.next_s[k] = outlook.outstanding[i], outlook.next_s[i]
+            for due in range(num_due):
+                k = near.due[due]
+                i = int(near.replica[k])
+                advance(i, now_s, limits, requests, replicas, gap_counts)
+                look(i, limits, requests, replicas, outlook)
+                see_near(i, replicas, outlook)
+                near.outstanding[k], near.next_s[k] = outlook.outstanding[i], outlook.next_s[i]
+            fewest = _NO_LIMIT
+            if tokens <= least_capacity:  # a loop that the processor takes in strides
+                for k in range(count):
+                    fewest = min(fewest, near.outstanding[k])
+                at = 0
+                while at < count and near.outstanding[at] > fewest:
+                    at += 1
+                best = near.replica[at] if at < count else num_replicas
+            else:
+                for k in range(count):
+                    i = near.replica[k]
+                    held = replicas.usable_blocks[i] << limits.block_shift
+                    if near.outstanding[k] < fewest and tokens <= held:
+                        fewest, best, at = near.outstanding[k], i, k
             if fewest > outlook.mark[0]:
                 best = num_replicas
                 width = max(1.2 * width, 1.0)
                 set_mark(min(fewest, _NO_LIMIT >> 1) + int(width), replicas, outlook)
-                count = gather(now_s, until_s, limits, requests, replicas, outlook, near, gap_counts)
+                count = gather(until_s, outlook, near)
         if is_limited:  # who waits now is known of a replica that was run up to now alone
-            run_and_look(best, now_s, limits, requests, replicas, outlook, gap_counts)
+            run_one(best, now_s, limits, requests, replicas, gap_counts)
+            look(best, limits, requests, replicas, outlook)
         dealt_to[r] = queue(best, r, door, requests, replicas)
         if dealt_to[r] >= 0:
             expect(best, tokens, now_s, outlook)
