@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from seedcorn.domain.hardware import ChipName, PoolName
 from seedcorn.domain.market import ResaleKind, Status
 from seedcorn.domain.moves import Running, Wave
-from seedcorn.domain.offer import Offer, Refusal
+from seedcorn.domain.offer import Evidence, Offer, Refusal
 from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.prediction import Interval
 from seedcorn.domain.robustness import Trial
@@ -131,6 +131,8 @@ class JobPlan:
         finishes_in_s: From now; ``starts_in_s``: when the job before it ends, whose chips it takes over.
         rest_pool, rest_chips: Where the last layers of a gang over two pools are.
         slot: When it has that gang; ``None``: all day.
+        tokens_per_s_low, tokens_per_s_high: Bounds of the true speed, nine times in ten; ``None``: not known, in
+            plans of earlier versions.
     """
 
     job: str
@@ -144,6 +146,9 @@ class JobPlan:
     starts_in_s: float = 0.0
     rest_pool: PoolName | None = None
     rest_chips: int = 0
+    tokens_per_s_low: float | None = None
+    tokens_per_s_high: float | None = None
+    evidence: Evidence | None = None
 
     @property
     def chips_by_pool(self) -> dict[PoolName, int]:

@@ -32,7 +32,7 @@ class Wanted:
         log_sigma: Standard deviation of ln(true / predicted) step time.
         frees: Reference-chip hours an hour that standing by for this doubt costs today's choice.
         would_save: The same that services would save which this doubt keeps elsewhere.
-        chips: Chips that ``frees`` is made of.
+        chips: That ``frees`` is made of, rounded.
         services: Whose replicas these are or would be.
         input_tokens, output_tokens: Means over those services' requests, to measure with.
     """

@@ -28,7 +28,14 @@ def headline(plan: Plan) -> str:
 
 def plan_page(plan: Plan) -> Page:
     """Headline and tables."""
-    page: list[Table | Text | str] = [headline(plan), "", _services(plan), "", _pools(plan)]
+    page: list[Table | Text | str] = [
+        headline(plan),
+        "",
+        _services(plan),
+        *_standing_by(plan),
+        "",
+        _pools(plan),
+    ]
     if plan.num_slots > 1:
         page += ["", *day_part(plan)]
     if plan.jobs:
@@ -228,8 +235,10 @@ def _jobs(plan: Plan) -> Table:
         "chips",
         "layout",
         "tokens/s",
+        "nine times in ten",
         "finishes in",
-        right=("chips", "tokens/s", "finishes in"),
+        "evidence",
+        right=("chips", "tokens/s", "nine times in ten", "finishes in"),
         title="Training",
     )
     for slot_plans in elastic_jobs(plan):
@@ -243,8 +252,16 @@ def _jobs(plan: Plan) -> Table:
         finishes = "-" if job.finishes_in_s is None else format_seconds(job.finishes_in_s)
         pools = " + ".join(job.chips_by_pool)
         chips = " + ".join(f"{count:,}" for count in job.chips_by_pool.values())
-        table.add_row(job.job, pools, chips, job.parallelism, f"{job.tokens_per_s:,.0f}", finishes)
+        pace = (f"{job.tokens_per_s:,.0f}", _bounds([job]))
+        table.add_row(job.job, pools, chips, job.parallelism, *pace, finishes, job.evidence or "-")
     return table
+
+
+def _bounds(jobs: Sequence[JobPlan]) -> str:
+    """Between which a job's mean speed lies; one job errs alike in every slot."""
+    lows = [job.tokens_per_s_low for job in jobs if job.tokens_per_s_low is not None]
+    highs = [job.tokens_per_s_high for job in jobs if job.tokens_per_s_high is not None]
+    return f"{sum(lows) / len(jobs):,.0f} – {sum(highs) / len(jobs):,.0f}" if lows and highs else "-"
 
 
 def _elastic(slots: Sequence[JobPlan]) -> tuple[str, ...]:
@@ -261,7 +278,9 @@ def _elastic(slots: Sequence[JobPlan]) -> tuple[str, ...]:
         spread(job.chips for job in slots),
         "by slot",
         f"{tokens_per_s:,.0f}",
+        _bounds(slots),
         finishes,
+        ", ".join(sorted({job.evidence for job in slots if job.evidence is not None})) or "-",
     )
 
 
@@ -297,6 +316,18 @@ def _doubts(plan: Plan, service: ServicePlan) -> list[str]:
             "plan. What measuring would save: seedcorn evidence wanted."
         )
     return lines
+
+
+def _standing_by(plan: Plan) -> list[str]:
+    """What the whole plan spends because capacities are predicted; nothing where that is not known."""
+    if not any(d.uncertainty for s in plan.services for d in s.deployments):
+        return []
+    return [
+        "",
+        f"{_chips_for_uncertainty(plan, plan.services)} of these chips stand by because capacities are predictions: "
+        f"{plan.cost_of_uncertainty(plan.services):,.2f} {plan.reference_pool} chip-hours an hour "
+        "(explain SERVICE, evidence wanted).",
+    ]
 
 
 def _chips_for_uncertainty(plan: Plan, services: Iterable[ServicePlan]) -> str:

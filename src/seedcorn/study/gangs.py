@@ -3,10 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
+from math import exp
+from statistics import NormalDist
 
 from seedcorn.domain.hardware import Pool, PoolName
 from seedcorn.domain.market import JobAward, JobOption, MarketJob
+from seedcorn.domain.offer import Evidence
 from seedcorn.domain.plan import JobPlan
+from seedcorn.domain.prediction import CONFIDENCE
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import TrainingJob
 from seedcorn.errors import Infeasible, Late, LateJob, UnknownFact
@@ -30,11 +34,14 @@ class Gang:
 
     Attributes:
         chips: By pool, that of the first layers first; nearly always one pool.
+        log_sigma: Standard deviation of ln(true speed / predicted).
     """
 
     chips: Mapping[PoolName, int]
     parallelism: str
     tokens_per_s: float
+    log_sigma: float
+    evidence: Evidence
     progress: float = 0.0
 
 
@@ -79,6 +86,7 @@ def job_plan(job: TrainingJob, gangs: tuple[Gang, ...], award: JobAward) -> JobP
     gang = gangs[award.option]
     (pool, chips), *rest = gang.chips.items()
     starts_in_s = award.starts_in_hours * HOUR_S
+    times_off = exp(NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * gang.log_sigma)
     return JobPlan(
         job=job.name,
         pool=pool,
@@ -91,6 +99,9 @@ def job_plan(job: TrainingJob, gangs: tuple[Gang, ...], award: JobAward) -> JobP
         rest_pool=rest[0][0] if rest else None,
         rest_chips=rest[0][1] if rest else 0,
         slot=award.slot,
+        tokens_per_s_low=gang.tokens_per_s / times_off,
+        tokens_per_s_high=gang.tokens_per_s * times_off,
+        evidence=gang.evidence,
     )
 
 
@@ -135,6 +146,8 @@ def _in_pool(job: TrainingJob, pool: Pool) -> Iterator[Gang]:
             chips={pool.name: option.chips},
             parallelism=str(option.parallelism),
             tokens_per_s=option.tokens_per_s,
+            log_sigma=option.rate.log_sigma,
+            evidence=option.rate.evidence,
         )
 
 
@@ -154,6 +167,8 @@ def _over(job: TrainingJob, first: Pool, second: Pool) -> Iterator[Gang]:
             chips={first.name: head.parallelism.chips, second.name: tail.parallelism.chips},
             parallelism=f"{head.parallelism} of {head.layers} layers + {tail.parallelism} of {tail.layers}",
             tokens_per_s=rate.sustained_tokens_per_s,
+            log_sigma=rate.log_sigma,
+            evidence=Evidence.DATASHEET,  # no run of this kind has been published
         )
 
 

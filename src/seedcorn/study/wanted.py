@@ -2,10 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.offer import Candidate, Evidence, RefusalKind
 from seedcorn.domain.plan import Plan, ServicePlan
 from seedcorn.domain.scenario import Scenario
@@ -27,7 +26,7 @@ class _Doubt:
     candidate: Candidate
     frees: float = 0.0
     would_save: float = 0.0
-    chips: int = 0
+    chips: float = 0.0
 
 
 def wanted(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers = HERE) -> tuple[Wanted, ...]:
@@ -48,12 +47,14 @@ def wanted(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers 
 
 
 def _standing_by(plan: Plan) -> Iterator[_Doubt]:
-    """Of every deployment, the chips that its doubt takes; each side of a unit answers for its own."""
+    """Of every deployment, the chips that its doubt takes, in the mean of the day's slots; each side of a unit
+    answers for its own."""
     prices = plan.full_prices()
     for service in plan.services:
         for deployment in service.deployments:
             for candidate, replicas in _sides(deployment.offer.candidate):
-                chips = deployment.replicas_for_uncertainty * replicas * candidate.parallelism.chips
+                of_all_slots = deployment.replicas_for_uncertainty * replicas * candidate.parallelism.chips
+                chips = of_all_slots / plan.num_slots
                 yield _Doubt(candidate=candidate, frees=chips * prices[candidate.pool], chips=chips)
 
 
@@ -68,7 +69,7 @@ def _sides(candidate: Candidate) -> Iterator[tuple[Candidate, int]]:
 def _kept_elsewhere(plan: Plan, scenario: Scenario, progress: Progress, workers: Workers) -> Iterator[_Doubt]:
     """Of every kind of replica that a service does not use, what it would save if the doubt were gone."""
     prices = plan.full_prices()
-    asked = [(service, candidate) for service in plan.services for candidate in _unused(service, prices)]
+    asked = [(service, candidate) for service in plan.services for candidate in _unused(service, plan)]
     likely = workers.map(_likely_capacity, Asking.about(scenario), [candidate for _, candidate in asked])
     for done, ((service, candidate), capacity) in enumerate(zip(asked, likely, strict=True), start=1):
         progress("alternatives without doubt", done, len(asked))
@@ -76,20 +77,20 @@ def _kept_elsewhere(plan: Plan, scenario: Scenario, progress: Progress, workers:
             demand = demand_req_per_s(scenario.service(service.service), scenario, service.load_factor)
             replicas = math.ceil(demand / capacity)
             cost = replicas * candidate.parallelism.chips * prices[candidate.pool]
-            yield _Doubt(candidate=candidate, would_save=max(_cost(service, prices) - cost, 0.0))
+            yield _Doubt(candidate=candidate, would_save=max(_cost(service, plan) - cost, 0.0))
 
 
 def _likely_capacity(asking: Asking, candidate: Candidate) -> float:
     return capacity_at(asking, candidate, ALL_REQUESTS, LIKELY)
 
 
-def _unused(service: ServicePlan, prices: Mapping[PoolName, float]) -> Iterator[Candidate]:
+def _unused(service: ServicePlan, plan: Plan) -> Iterator[Candidate]:
     """Kinds of replica that a service might move to: offers within reach, and what misses the SLO by its doubt.
 
     Units of prefill and decode replicas are left out: two measurements would have to be certain.
     """
     used = {d.offer.candidate.name for d in service.deployments}
-    most = REACH * _cost(service, prices)
+    most = REACH * _cost(service, plan)
     for alternative in service.alternatives:
         candidate = alternative.offer.candidate
         is_whole = alternative.offer.request_class == ALL_REQUESTS
@@ -103,12 +104,15 @@ def _unused(service: ServicePlan, prices: Mapping[PoolName, float]) -> Iterator[
             yield candidate
 
 
-def _cost(service: ServicePlan, prices: Mapping[PoolName, float]) -> float:
-    return sum(
+def _cost(service: ServicePlan, plan: Plan) -> float:
+    """Of what the service runs; the mean of the day's slots."""
+    prices = plan.full_prices()
+    of_all_slots = sum(
         d.replicas * chips * prices[pool]
         for d in service.deployments
         for pool, chips in d.offer.candidate.chips.items()
     )
+    return of_all_slots / plan.num_slots
 
 
 def _subject(candidate: Candidate, scenario: Scenario) -> Subject:
@@ -135,7 +139,7 @@ def _wanted(subject: Subject, stakes: Iterable[_Doubt], scenario: Scenario) -> W
         log_sigma=model.log_sigma,
         frees=sum(doubt.frees for doubt in stakes),
         would_save=sum(doubt.would_save for doubt in stakes),
-        chips=sum(doubt.chips for doubt in stakes),
+        chips=round(sum(doubt.chips for doubt in stakes)),
         services=services,
         input_tokens=round(float(trace.input_tokens.mean())),
         output_tokens=max(round(float(trace.output_tokens.mean())), 2),

@@ -183,6 +183,15 @@ class JobPlanDocument(Document):
     )
     rest_chips: int = Field(default=0, ge=0, description="Chips of the gang there.")
     slot: int | None = Field(default=None, ge=0, description="When it has that gang; `null`: all day.")
+    tokens_per_s_low: Number | None = Field(
+        default=None, description="5 % of true speeds lie below; `null`: not known."
+    )
+    tokens_per_s_high: Number | None = Field(
+        default=None, description="5 % of true speeds lie above; `null`: not known."
+    )
+    evidence: Annotated[Evidence | None, Field(strict=False)] = Field(
+        default=None, description="Grade of the least trusted number behind it; `null`: not known."
+    )
 
 
 class PoolPlanDocument(Document):
