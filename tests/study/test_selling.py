@@ -275,7 +275,7 @@ def test_a_whole_day_is_priced_as_reserved():
 
 def a_scenario(folder, **traffic):
     service = {**CHAT, "traffic": {"trace": "azure-conv", "rate_per_s": 40, **traffic}}
-    return resolve(read_scenario(a_scenario_file(folder, services=[service])))
+    return resolve(read_scenario(a_scenario_file(folder, services=[service], planning={"classes": 1})))
 
 
 def test_a_fleet_whose_hours_are_alike_sells_what_its_plan_leaves_free(tmp_path):
