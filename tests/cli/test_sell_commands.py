@@ -11,7 +11,9 @@ from tests.study.scenarios import CHAT, a_scenario_file
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory):
     return a_scenario_file(
-        tmp_path_factory.mktemp("sell"), services=[CHAT], planning={"reference_price": "20 CNY/chip-hour", "classes": 1}
+        tmp_path_factory.mktemp("sell"),
+        services=[CHAT],
+        planning={"reference_price": "20 CNY/chip-hour", "classes": 1},
     )
 
 

@@ -7,6 +7,7 @@ import typer
 from seedcorn.cli import (
     accuracy,
     catalog,
+    demo,
     evidence,
     plan,
     predict,
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
+    demo,
     plan,
     sweep,
     predict,

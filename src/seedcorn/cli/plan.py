@@ -1,4 +1,4 @@
-"""``seedcorn plan``, ``explain``, ``replay`` and ``demo``: the main job.
+"""``seedcorn plan``, ``explain`` and ``replay``: the main job.
 
 Heavy modules are imported inside the commands, so that ``--help`` and the catalogue stay quick.
 """
@@ -35,11 +35,12 @@ def register(app: typer.Typer) -> None:
     app.command("plan")(plan)
     app.command("explain")(explain)
     app.command("replay")(replay)
-    app.command("demo")(demo)
 
 
 def plan(
-    scenario: Annotated[Path, typer.Argument(help="A scenario.yaml.")],
+    scenario: Annotated[
+        Path, typer.Argument(help="A scenario.yaml, or the name of a bundled one: mixed-fleet.")
+    ],
     out: Out = None,
     store: Store = None,
     ray: Ray = None,
@@ -52,16 +53,6 @@ def plan(
     from seedcorn.wire import read_scenario
 
     _planned(read_scenario(scenario), out, as_json, kept_measurements(store), ray)
-
-
-def demo(out: Out = None, as_json: AsJson = False) -> None:
-    """Plan the bundled mixed fleet: real pool sizes, real traffic, no GPU, no network."""
-    from importlib.resources import as_file, files
-
-    from seedcorn.wire import read_scenario
-
-    with as_file(files("seedcorn") / "data" / "examples" / "mixed-fleet" / "scenario.yaml") as scenario:
-        _planned(read_scenario(scenario), out, as_json)
 
 
 def explain(

@@ -14,7 +14,9 @@ from seedcorn.domain.sale import HOURS, PoolSale, Quote, Sale
 from seedcorn.errors import InputError, UnknownName
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ScenarioFile = Annotated[Path, typer.Argument(help="A scenario.yaml.")]
+ScenarioFile = Annotated[
+    Path, typer.Argument(help="A scenario.yaml, or the name of a bundled one: after-the-october-rule.")
+]
 
 
 class _ShowUnlessNamed(TyperGroup):

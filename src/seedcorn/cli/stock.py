@@ -157,12 +157,7 @@ def show(
     with open_ledger(db) as ledger:
         holdings = ledger.stock_on(day)
     if as_json:
-        print_json(
-            _document("stock")
-            | {"on": day.isoformat(), "by": [group.value for group in groups]}
-            | {"totals": _totals_json(totals(holdings, groups), groups)}
-            | {"holdings": [_holding_json(holding) for holding in holdings]}
-        )
+        print_json(stock_json(holdings, groups, day))
     else:
         print_page(stock_page(totals(holdings, groups), groups, day))
 
@@ -219,6 +214,18 @@ def check(
         print_page(check_page(found, day))
     if found:
         raise typer.Exit(1)
+
+
+def stock_json(holdings: "Sequence[Holding]", groups: "Sequence[By]", day: date) -> dict[str, object]:
+    """The stock of a day as a document."""
+    from seedcorn.stock import totals
+
+    return (
+        _document("stock")
+        | {"on": day.isoformat(), "by": [group.value for group in groups]}
+        | {"totals": _totals_json(totals(holdings, groups), groups)}
+        | {"holdings": [_holding_json(holding) for holding in holdings]}
+    )
 
 
 def _events(db: str) -> "Sequence[Event]":

@@ -50,6 +50,19 @@ def runway_page(runway: Runway) -> Page:
     return page
 
 
+def runway_summary(runway: Runway) -> Page:
+    """The same in one screen: the answer, generations, and what would change it."""
+    page: list[Table | str] = [
+        f"{runway_headline(runway)}.",
+        *(f"{text}." for text in _shortfalls(runway)),
+        "",
+        _runs(runway.moved.runs),
+        "",
+        _odds(runway),
+    ]
+    return [*page, "", _levers(runway.levers)] if runway.levers else page
+
+
 def _count(case: RunwayCase) -> str:
     return f"{case.generations:.2f}"
 

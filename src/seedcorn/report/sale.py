@@ -12,12 +12,22 @@ from seedcorn.report.tables import Page, plain_table
 
 def sale_page(sale: Sale) -> Page:
     """What can be sold of each pool, when, from which price on, and what demand is taken to be."""
-    page: list[Table | str] = [sale_headline(sale), "", _pools(sale)]
+    page: list[Table | str] = [f"{sale_headline(sale)}.", "", _pools(sale)]
     if any(pool.spot_chip_hours for pool in sale.pools):
         page += ["", _by_hour(sale)]
-    if any(pool.products for pool in sale.pools):
-        page += ["", _products(sale)]
-    return [*page, "", *_basis(sale)]
+    return [*page, *_products(sale), "", *_basis(sale)]
+
+
+def sale_summary(sale: Sale) -> Page:
+    """The same without hours, in one screen."""
+    return [
+        f"{sale_headline(sale)}.",
+        "",
+        _pools(sale),
+        *_products(sale),
+        "",
+        f"Prices are in {_unit(sale)}.",
+    ]
 
 
 def sale_headline(sale: Sale) -> str:
@@ -103,7 +113,10 @@ def _alike(pools: Sequence[PoolSale]) -> Iterator[tuple[list[int], tuple[tuple[i
         yield list(hours), found
 
 
-def _products(sale: Sale) -> Table:
+def _products(sale: Sale) -> list[Table | str]:
+    """The scenario's products, if it has any."""
+    if not any(pool.products for pool in sale.pools):
+        return []
     numbers = ("takes", "price", "chip-hours a day", "income a day")
     table = plain_table("product", "pool", "kind", *numbers, "", right=numbers, title="Products")
     for pool in sale.pools:
@@ -120,7 +133,7 @@ def _products(sale: Sale) -> Table:
                 f"{sold.income:,.0f} {currency}",
                 "" if sold.pays else "below the floor: the chips are worth more unsold",
             )
-    return table
+    return ["", table]
 
 
 def _basis(sale: Sale) -> list[str]:

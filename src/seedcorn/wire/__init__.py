@@ -7,7 +7,7 @@ from seedcorn.wire.faults import read_faults
 from seedcorn.wire.outcome import outcome_json
 from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, write_plan
 from seedcorn.wire.prediction import prediction_json
-from seedcorn.wire.scenario import ScenarioDocument, read_scenario
+from seedcorn.wire.scenario import ScenarioDocument, example_folder, examples, read_scenario
 from seedcorn.wire.schema import schema
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "check_writable",
     "evidence_from",
     "evidence_json",
+    "example_folder",
+    "examples",
     "json_bytes",
     "outcome_json",
     "plan_json",

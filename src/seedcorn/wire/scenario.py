@@ -7,6 +7,7 @@ have yet is checked like any other and named by `ScenarioDocument.not_used_yet`.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -428,12 +429,24 @@ Paths: TypeAlias = Iterator[tuple[str, str]]
 
 
 def read_scenario(path: Path) -> Located[ScenarioDocument]:
-    """The scenario at ``path``, checked as far as it can be without catalogue or traces.
+    """The scenario at ``path``, or the bundled one of that name, checked as far as it can be without catalogue or traces.
 
     Raises:
         InputError: Every mistake in it, each with ``file:line:column``, its path and what would work.
     """
+    if str(path) in examples() and not path.is_file():
+        path = example_folder(str(path)) / "scenario.yaml"
     return read_document(path, ScenarioDocument, kind="scenario", check=scenario_problems)
+
+
+def examples() -> tuple[str, ...]:
+    """Names of the scenarios that come with seedcorn."""
+    return ("mixed-fleet", "after-the-october-rule")
+
+
+def example_folder(name: str) -> Path:
+    """Where the bundled scenario of that name is, with what belongs to it."""
+    return Path(str(files("seedcorn"))) / "data" / "examples" / name
 
 
 # -- what one field cannot see ------------------------------------------------------------------------
