@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import note_compilation, print_json, print_page, progress_shown, warn
+from seedcorn.cli.workers import Ray, workers_at
 from seedcorn.domain.sale import HOURS, PoolSale, Quote, Sale
 from seedcorn.errors import InputError, UnknownName
 
@@ -42,14 +43,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(sell)
 
 
-def show(scenario: ScenarioFile, store: Store = None, as_json: AsJson = False) -> None:
+def show(scenario: ScenarioFile, store: Store = None, ray: Ray = None, as_json: AsJson = False) -> None:
     """Show what each pool can sell, reserved and as spot, by hour of the day, and from which price on.
 
     Exits 1 if the fleet cannot carry the busiest hour of a high day within every SLO.
     """
     from seedcorn.report.sale import sale_page
 
-    found = _sale(scenario, store)
+    found = _sale(scenario, store, ray)
     if as_json:
         print_json(sale_json(found))
     else:
@@ -69,6 +70,7 @@ def quote(
     ],
     to: Annotated[str, typer.Option("--to", help="As --from; 06:00 is of the next day if it comes before.")],
     store: Store = None,
+    ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a buyer: yes and the least price, or no (exit 1), why, and the nearest that is a yes."""
@@ -76,7 +78,7 @@ def quote(
     from seedcorn.study import quote as quoted
 
     when = _when(from_, to)
-    found = _sale(scenario, store, pool)
+    found = _sale(scenario, store, ray, pool)
     answer = quoted(found, pool=pool, chips=chips, hours=when.hours, days=when.days)
     if as_json:
         print_json(quote_json(answer, found, from_, to))
@@ -88,7 +90,7 @@ def quote(
         raise typer.Exit(1)
 
 
-def _sale(path: Path, store: Path | None, pool: str | None = None) -> Sale:
+def _sale(path: Path, store: Path | None, ray: str | None, pool: str | None = None) -> Sale:
     """What the scenario can sell; a pool that it does not have is told before any work."""
     from seedcorn.study import resolve, sale_of
     from seedcorn.wire import read_scenario
@@ -97,8 +99,8 @@ def _sale(path: Path, store: Path | None, pool: str | None = None) -> Sale:
     if pool not in (None, *(known.name for known in scenario.pools)):
         raise UnknownName("pool", str(pool), [known.name for known in scenario.pools])
     note_compilation()
-    with progress_shown() as progress:
-        return sale_of(scenario, progress)
+    with workers_at(ray) as workers, progress_shown() as progress:
+        return sale_of(scenario, progress, workers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,12 +74,12 @@ def plan_scenario(scenario: Scenario, progress: Progress, workers: Workers = HER
         Infeasible: A service or job that nothing can carry, or a fleet that cannot carry all; says what
             binds and the nearest change that works.
     """
-    found = _found(scenario, progress, workers)
+    found = proven_plan(scenario, progress, workers)
     return replace(found, services=with_uncertainty(found.services, scenario, progress, workers))
 
 
-def _found(scenario: Scenario, progress: Progress, workers: Workers) -> Plan:
-    """The best plan, traffic split or whole."""
+def proven_plan(scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Plan:
+    """``plan_scenario`` without what uncertainty costs: the best plan, traffic split or whole."""
     worth = numeraire(scenario)
     gangs = gangs_of(scenario, worth)
     whole = with_units(offer_book(scenario, progress, workers), scenario, progress, workers)

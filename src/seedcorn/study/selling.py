@@ -12,10 +12,13 @@ from seedcorn.domain.market import ResaleKind
 from seedcorn.domain.plan import Deployment, PoolPlan, ServicePlan
 from seedcorn.domain.sale import HOURS, Ask, PoolHour, PoolSale, Product, ProductSale, Quote, Sale
 from seedcorn.domain.scenario import Scenario
+from seedcorn.domain.workload import Service
 from seedcorn.study.forecast import Forecast, day_forecast
 from seedcorn.study.offers import Progress
-from seedcorn.study.planning import plan_scenario
+from seedcorn.study.planning import proven_plan
 from seedcorn.study.proof import TIGHTEN, replay_service
+from seedcorn.study.robustness import trials
+from seedcorn.workers import HERE, Workers
 
 _NO_CHIPS = np.zeros(len(HOURS), dtype=np.int64)
 
@@ -42,7 +45,7 @@ class Breath:
         return np.array([sum(d.chips_of(pool) for d in self.at(x)) for x in demand.tolist()])
 
 
-def sale_of(scenario: Scenario, progress: Progress) -> Sale:
+def sale_of(scenario: Scenario, progress: Progress, workers: Workers = HERE) -> Sale:
     """What each pool can sell in each hour of the day, and at what floor price.
 
     The plan is made for the busiest hour of a high (P90) day and proved there by replay. In other hours
@@ -54,7 +57,7 @@ def sale_of(scenario: Scenario, progress: Progress) -> Sale:
     """
     forecasts = {service.name: day_forecast(service) for service in scenario.services}
     busiest = _at(scenario, {name: float(f.high.max()) for name, f in forecasts.items()}, forecasts)
-    plan = plan_scenario(busiest, progress)
+    plan = proven_plan(busiest, progress, workers)
     breaths: dict[str, Breath] = {}
     for done, service in enumerate(plan.services):
         progress("replaying the emptiest hour", done, len(plan.services))
@@ -110,12 +113,13 @@ def _nearest_hours(pool: PoolSale, chips: int, hours: tuple[int, ...]) -> tuple[
 def _at(scenario: Scenario, demand: Mapping[str, float], forecasts: Mapping[str, Forecast]) -> Scenario:
     """The scenario in one hour, at ``demand`` times each service's mean rate.
 
-    A trace that runs through the day stays at its mean: replaying it meets the busiest hour.
+    Where services run today plays no part. A trace that runs through the day stays at its mean: replaying
+    it meets the busiest hour.
     """
     services = tuple(
-        service
+        replace(service, today=None)
         if forecasts[service.name].is_in_trace
-        else replace(service, rate_per_s=service.rate_per_s * demand[service.name], day=None)
+        else replace(service, rate_per_s=service.rate_per_s * demand[service.name], day=None, today=None)
         for service in scenario.services
     )
     one_hour = replace(scenario.planning, slots=1)
@@ -131,11 +135,18 @@ def _proved(service: ServicePlan, scenario: Scenario, forecasts: Mapping[str, Fo
         return breath  # the plan's own replay was of every hour
     hour = _at(scenario, {s.name: max(emptiest, 1e-3) for s in scenario.services}, forecasts)
     while breath.at(emptiest) != service.deployments:
-        outcome = replay_service(hour.service(service.service), breath.at(emptiest), hour)
-        if outcome.meets(hour.service(service.service).slo):
+        if _holds(hour.service(service.service), breath.at(emptiest), hour):
             break
         breath = replace(breath, low=breath.low * TIGHTEN)
     return breath
+
+
+def _holds(service: Service, deployments: tuple[Deployment, ...], scenario: Scenario) -> bool:
+    """Whether the SLO holds in replay, and in everything else that a plan must withstand."""
+    if not replay_service(service, deployments, scenario).meets(service.slo):
+        return False
+    is_tried = scenario.planning.spare or scenario.planning.cases
+    return not is_tried or all(trial.slos_held for trial in trials(service, deployments, scenario))
 
 
 def pool_sale(pool: PoolPlan, breaths: Mapping[str, Breath], scenario: Scenario) -> PoolSale:
