@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,10 +22,12 @@ from seedcorn.cli.output import note_compilation, print_json, print_page, progre
 from seedcorn.report.tables import Page
 
 if TYPE_CHECKING:
+    from seedcorn.domain.horizon import Horizon
     from seedcorn.domain.plan import Plan
     from seedcorn.domain.runway import Runway
     from seedcorn.domain.sale import Sale
     from seedcorn.domain.scenario import Scenario
+    from seedcorn.domain.sourcing import Sourcing
     from seedcorn.study import Progress
     from seedcorn.wire import Located, ScenarioDocument
 
@@ -33,8 +35,8 @@ FLEET, COMPANY = "mixed-fleet", "after-the-october-rule"
 TODAY = date(2023, 11, 24)
 """Of the company: a week after the rule came into force."""
 
-NUM_COMPANY = 2
-"""Answers that are worked out beside the plan."""
+DRAWS = 200
+"""Futures of the company, for quick P10 and P90; ``runway`` draws 1,000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +74,25 @@ def demo(
         check_writable(out)
     note_compilation()
     with _another_process() as beside, progress_shown() as progress:
-        selling, lasting = beside.submit(company_sale), beside.submit(company_runway)
+        sourcing = beside.submit(company_sourcing)
+        runway = beside.submit(company_runway)
+        sale = beside.submit(company_sale)
         located, plan = fleet_plan(progress)
-        progress("the company of November 2023", 0, NUM_COMPANY)
-        sale = selling.result()
-        progress("the company of November 2023", 1, NUM_COMPANY)
-        runway = lasting.result()
-        progress("the company of November 2023", NUM_COMPANY, NUM_COMPANY)
+        progress("the company of November 2023", 0, 3)
+        answers = [move(plan, located, out), own(), source(sourcing.result())]
+        progress("the company of November 2023", 1, 3)
+        answers.append(last(runway.result()))
+        progress("the company of November 2023", 2, 3)
+        answers.append(sell(sale.result()))
+        progress("the company of November 2023", 3, 3)
     if out is not None:
         write_text_atomically(out, plan_json(plan, located, folder=out.parent))
-    answers = (move(plan, located, out), own(), last(runway), sell(sale))
     if as_json:
         print_json({"seedcorn": 1, "kind": "demo"} | {answer.name: answer.document for answer in answers})
     else:
         for number, answer in enumerate(answers, start=1):
             print_page(_shown(answer, f"{number} of {len(answers)}"))
-    if not (plan.slos_held and sale.slos_held):
+    if not (plan.slos_held and sale.result().slos_held):
         raise typer.Exit(1)
 
 
@@ -112,11 +117,24 @@ def company_sale() -> "Sale":
 
 def company_runway() -> "Runway":
     """How long the company's stock lasts."""
-    from seedcorn.study.horizon import resolve_horizon
     from seedcorn.study.runway import runway_of
+
+    return runway_of(*_company_ahead(), _silent)
+
+
+def company_sourcing() -> "Sourcing":
+    """What the company should buy."""
+    from seedcorn.study.sourcing import sourcing_of
+
+    return sourcing_of(*_company_ahead(), _silent)
+
+
+def _company_ahead() -> "tuple[Scenario, Horizon]":
+    from seedcorn.study.horizon import resolve_horizon
     from seedcorn.wire import read_scenario
 
-    return runway_of(_company(), resolve_horizon(read_scenario(Path(COMPANY)), _company()), _silent)
+    scenario = _company()
+    return scenario, replace(resolve_horizon(read_scenario(Path(COMPANY)), scenario), draws=DRAWS)
 
 
 def _company() -> "Scenario":
@@ -192,6 +210,20 @@ def own() -> Answer:
             f"seedcorn stock import {_near(file)} --db chips.sqlite --yes",
             "seedcorn stock show --db chips.sqlite --on 2022-11-24",
         ),
+    )
+
+
+def source(sourcing: "Sourcing") -> Answer:
+    """Which chips the company may buy, and which are worth it."""
+    from seedcorn.report.sourcing import sourcing_page
+    from seedcorn.wire.runway import sourcing_json
+
+    return Answer(
+        name="source",
+        question="which chips may we buy on this date, and which are worth buying?",
+        page=sourcing_page(sourcing),
+        document=json.loads(sourcing_json(sourcing)),
+        then=(f"seedcorn source {COMPANY}", f"seedcorn rules check H800 --to CN --on {TODAY}"),
     )
 
 
