@@ -113,7 +113,7 @@ def _nearest_hours(pool: PoolSale, chips: int, hours: tuple[int, ...]) -> tuple[
 def _at(scenario: Scenario, demand: Mapping[str, float], forecasts: Mapping[str, Forecast]) -> Scenario:
     """The scenario in one hour, at ``demand`` times each service's mean rate.
 
-    Where services run today plays no part. A trace that runs through the day stays at its mean: replaying
+    Where services run today plays no part, and nothing is sold yet. A trace that runs through the day stays at its mean: replaying
     it meets the busiest hour.
     """
     services = tuple(
@@ -146,7 +146,7 @@ def _holds(service: Service, deployments: tuple[Deployment, ...], scenario: Scen
     if not replay_service(service, deployments, scenario).meets(service.slo):
         return False
     is_tried = scenario.planning.spare or scenario.planning.cases
-    return not is_tried or all(trial.slos_held for trial in trials(service, deployments, scenario))
+    return not is_tried or all(trial.slos_held for trial in trials(service, deployments, scenario, 0))
 
 
 def pool_sale(pool: PoolPlan, breaths: Mapping[str, Breath], scenario: Scenario) -> PoolSale:
