@@ -16,6 +16,7 @@ from seedcorn.planner.master import Master
 from seedcorn.planner.problem import problem_of
 from tests.planner.days import best_switching_day, tiny_switching_days
 from tests.planner.markets import a_job, a_market, a_pool, an_offer, random_market
+from tests.planner.test_shortage import applied
 
 
 @given(market=tiny_switching_days())
@@ -30,6 +31,22 @@ def test_no_allocation_of_a_tiny_switching_day_is_better(market):
         assert verify(market, answer) == ()
         assert answer.bound >= best - 1e-6
         assert answer.objective == pytest.approx(best, abs=1e-6)
+
+
+@given(market=tiny_switching_days())
+@settings(max_examples=40, deadline=None)
+def test_every_remedy_makes_a_switching_day_feasible(market):
+    answer = solve(market)
+
+    if answer.status is not Status.INFEASIBLE:
+        return
+    assert answer.shortages
+    for shortage in answer.shortages:
+        if shortage.needed:
+            market = applied(market, shortage)
+    others = [shortage for shortage in answer.shortages if not shortage.needed]
+    for cured in [applied(market, shortage) for shortage in others] or [market]:
+        assert verify(cured, solve(cured)) == ()
 
 
 def a_swing(low, high, switch_cost, **options):
@@ -78,7 +95,7 @@ def test_a_service_alone_is_answered_near_its_bound(seed):
     problem = problem_of(day.plain, day.constant, day.ties)
     nothing = np.zeros(len(problem.stock))
 
-    relaxed = Master(problem).relax(Branch.root(problem), nothing, precision=1e-4, keep_going=lambda: True)
+    relaxed = Master(problem).relax(Branch.root(problem), nothing, precision=1e-4, enough=lambda *_: False)
     claims = relaxed.claims
 
     paid = Point(replicas=claims.replicas, option=np.zeros(0, dtype=np.int64)).cost(problem)

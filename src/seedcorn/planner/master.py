@@ -159,12 +159,14 @@ class Master:
             self._pass_columns(first)
 
     def relax(
-        self, branch: Branch, scarcity: Floats, *, precision: float, keep_going: Callable[[], bool]
+        self, branch: Branch, scarcity: Floats, *, precision: float, enough: Callable[[Claims, float], bool]
     ) -> Relaxation:
         """Prices and mix for what ``branch`` allows, starting at ``scarcity``.
 
-        Ends when mix and bound differ by ``precision`` (relative), or ``keep_going`` says no of a mix that
-        lacks no chips.
+        Args:
+            precision: Relative difference of mix and bound at which to end.
+            enough: Whether to end now, given the round of answers with the best bound and the most chips
+                of a pool that the mix lacks.
         """
         problem, num_pools = self._problem, len(self._problem.stock)
         self._restrict(branch)
@@ -184,8 +186,7 @@ class Master:
             cost -= problem.constant
             excess = weight[:num_pools] * self._scale
             allowed = precision * max(abs(cost), abs(best.bound)) + ROUNDING * problem.constant
-            precise = cost - best.bound <= allowed
-            if precise or (excess.max(initial=0.0) <= 1e-6 and not keep_going()):
+            if cost - best.bound <= allowed or enough(best, float(excess.max(initial=0.0))):
                 break
             prices = np.maximum(-dual[:num_pools], 0.0) / self._scale
             if not rose and np.allclose(prices, best.scarcity, rtol=1e-9, atol=0.0):  # already answered

@@ -31,6 +31,8 @@ _EXACT = 1e-8
 _ROUNDING_NODES = 200
 """Of branch and bound in one rounding: past these HiGHS seldom finds better."""
 _NO_LIMIT = 2**31 - 1
+_SHORT_ROUNDS = 6
+"""Rounds in which a mix may lack chips before it is asked whether every mix does."""
 _PARTS = 300
 """Parts of the search that may be split in two."""
 _CUTS = 10
@@ -153,14 +155,21 @@ class Search:
 
     def _relax(self, branch: Branch, scarcity: Floats) -> Relaxation:
         """The relaxed market of one branch; its bound is ``inf`` where chips lack whatever is paid for them."""
-        relaxation = self._master.relax(branch, scarcity, precision=self._gap / 10, keep_going=self._going)
+        precision, rounds = self._gap / 10, 0
+
+        def short(_: Claims, lacking: float) -> bool:
+            nonlocal rounds
+            rounds = rounds + 1 if lacking > _WHOLE else 0
+            return rounds > _SHORT_ROUNDS or not self._going()
+
+        relaxation = self._master.relax(branch, scarcity, precision=precision, enough=short)
         if relaxation.excess.max(initial=0.0) <= _WHOLE or not self._going():
             return relaxation
-        lacking = lacking_chips(self.problem, branch, keep_going=self._going)
-        if lacking.claims.bound > _WHOLE:
+        lacking = lacking_chips(self.problem, branch, out_of_time=lambda: not self._going())
+        if proves_lack(self.problem, lacking.claims):
             return replace(relaxation, claims=replace(relaxation.claims, bound=np.inf))
         self._master.adopt(lacking.columns)
-        return self._master.relax(branch, scarcity, precision=self._gap / 10, keep_going=self._going)
+        return self._master.relax(branch, scarcity, precision=precision, enough=lambda *_: not self._going())
 
     def _lump(self, relaxation: Relaxation) -> int | None:
         """The option whose being split matters most to the gap, if any matters."""
@@ -182,10 +191,12 @@ class Search:
         return True
 
     def _try(self, relaxation: Relaxation, branch: Branch, bound: float, *, whole: bool) -> None:
-        """First fit; then an integer program, which is wasted while the bound still rests on a part of a gang."""
+        """First fit; then an integer program, which is wasted while the bound still rests on a part of a gang,
+        unless nothing is known yet."""
         part = self._part(relaxation, branch, bound)
         if self._take(first_fit(self.problem, branch, relaxation)) or self._home is None:
             self._home = part
+        whole = whole or self.point is None
         if whole and self.cost - bound > self._slack(bound) and self._going():
             self._round(part, np.zeros(0, dtype=np.int64))
 
@@ -278,8 +289,8 @@ def problem_sizes(problem: Problem) -> Ints:
     return np.diff(parts[problem.part_start]) + np.diff(problem.cell_start)
 
 
-def lacking_chips(problem: Problem, branch: Branch, *, keep_going: Callable[[], bool]) -> Relaxation:
-    """The mix that needs the fewest chips that are not there, everything else being free."""
+def lacking_chips(problem: Problem, branch: Branch, *, out_of_time: Callable[[], bool]) -> Relaxation:
+    """Prices at which every mix lacks chips, or a mix that lacks none, everything but those chips being free."""
     free = replace(
         problem,
         offer_cost=np.zeros_like(problem.offer_cost),
@@ -287,4 +298,13 @@ def lacking_chips(problem: Problem, branch: Branch, *, keep_going: Callable[[], 
         option_value=np.zeros_like(problem.option_value),
         constant=0.0,
     )
-    return Master(free).relax(branch, np.zeros(len(problem.stock)), precision=1e-3, keep_going=keep_going)
+
+    def decided(claims: Claims, lacking: float) -> bool:
+        return lacking <= _WHOLE or proves_lack(free, claims) or out_of_time()
+
+    return Master(free).relax(branch, np.zeros(len(problem.stock)), precision=1e-3, enough=decided)
+
+
+def proves_lack(problem: Problem, claims: Claims) -> bool:
+    """Whether ``claims``, where all is free, cannot be met: everybody's least claims are worth more than the chips (Farkas)."""
+    return claims.bound > _WHOLE + ROUNDING * float(claims.scarcity @ problem.stock)

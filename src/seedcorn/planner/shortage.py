@@ -165,13 +165,17 @@ def shortages(market: Market, clear: Clear) -> tuple[Shortage, ...]:
     """
     core = _core(market)
     scarce, payers = _scarce(core)
-    found = [
-        *_more_chips(core, scarce, payers, clear),
+    found = [  # the dearest pool and the service that pays most first: time may be short for the rest
+        *_more_chips(core, scarce[:1], payers, clear),
         *_more_moves(core, payers, clear),
-        *_less_load(core, scarce, payers[:_SERVICES_ASKED], clear),
+        *_less_load(core, scarce, payers[:1], clear),
         *_later(core, scarce, clear),
         *_waiting(core, scarce, clear),
+        *_more_chips(core, scarce[1:], payers, clear),
+        *_less_load(core, scarce, payers[1:_SERVICES_ASKED], clear),
     ]
+    if not any(shortage.add_chips for shortage in found):
+        found[:0] = _more_chips_together(core, scarce, payers, clear)
     return tuple(found or _more_of_both(core, clear))
 
 
@@ -219,23 +223,39 @@ def _lacking(problem: Problem) -> Claims:
     )
     branch = Branch(options=np.ones(len(problem.option_value), dtype=np.bool_), required=problem.required)
     start = np.zeros(len(problem.stock))
-    return Master(elastic).relax(branch, start, precision=1e-3, keep_going=lambda: True).claims
+    return Master(elastic).relax(branch, start, precision=1e-3, enough=lambda *_: False).claims
 
 
 def _more_chips(
     core: Market, scarce: list[PoolName], payers: list[MarketService], clear: Clear
 ) -> Iterator[Shortage]:
-    """Chips added to one scarce pool; to all of them together where none helps alone."""
-    alone = [extra for pool in scarce if (extra := _extra_chips(core, [pool], clear)) is not None]
-    together = _extra_chips(core, scarce, clear) if not alone and len(scarce) > 1 else None
-    for extra in alone if together is None else [together]:
-        there = {pool.name: pool.chips for pool in core.pools}
-        listed = " and ".join(f"add {count:,} chips to pool {pool}" for pool, count in extra.items())
-        binds = " and ".join(
-            f"pool {pool}: {there[pool] + n:,} chips needed, {there[pool]:,} there"
-            for pool, n in extra.items()
-        )
-        yield Shortage(claimant=_who(core, payers, extra), binds=binds, remedy=listed, add_chips=extra)
+    """Chips added to one scarce pool."""
+    for pool in scarce:
+        extra = _extra_chips(core, [pool], clear)
+        if extra is not None:
+            yield _of_chips(core, payers, extra)
+
+
+def _more_chips_together(
+    core: Market, scarce: list[PoolName], payers: list[MarketService], clear: Clear
+) -> Iterator[Shortage]:
+    """Chips added to all scarce pools."""
+    extra = _extra_chips(core, scarce, clear) if len(scarce) > 1 else None
+    if extra is not None:
+        yield _of_chips(core, payers, extra)
+
+
+def _of_chips(core: Market, payers: list[MarketService], extra: dict[PoolName, int]) -> Shortage:
+    there = {pool.name: pool.chips for pool in core.pools}
+    binds = (
+        f"pool {pool}: {there[pool] + n:,} chips needed, {there[pool]:,} there" for pool, n in extra.items()
+    )
+    return Shortage(
+        claimant=_who(core, payers, extra),
+        binds=" and ".join(binds),
+        remedy=" and ".join(f"add {count:,} chips to pool {pool}" for pool, count in extra.items()),
+        add_chips=extra,
+    )
 
 
 def _extra_chips(core: Market, pools: list[PoolName], clear: Clear) -> dict[PoolName, int] | None:
@@ -306,7 +326,8 @@ def _more_of_both(core: Market, clear: Clear) -> Iterator[Shortage]:
         return
     free = replace(core, max_moves=None)
     scarce, payers = _scarce(free)
-    for chips in _more_chips(free, scarce, payers, clear):
+    alone = list(_more_chips(free, scarce, payers, clear))
+    for chips in alone or _more_chips_together(free, scarce, payers, clear):
         for moves in _more_moves(_larger(core, chips.add_chips), payers, clear):
             yield replace(
                 chips,

@@ -13,6 +13,7 @@ from seedcorn.domain.market import (
     MarketPool,
     MarketService,
     Objective,
+    Shortage,
     Status,
 )
 from seedcorn.jit import is_compiled
@@ -89,16 +90,28 @@ def solve(
     served = without(joined.whole, hopeless) if hopeless else joined.whole
     answer = _clear(served, gap=gap, time_limit_s=time_limit_s, seed=seed, progress=progress)
 
-    def clear(changed: Market) -> Allocation:
-        # a slot's part of the gap: all of it might be lost in one
-        gap = _REMEDY_GAP / changed.slots
-        return _clear(changed, gap=gap, time_limit_s=_REMEDY_S, seed=seed, progress=None)
-
-    short = shortages(served, clear) if answer.status is Status.INFEASIBLE else ()
+    short = _explained(served, time_limit_s, seed) if answer.status is Status.INFEASIBLE else ()
     if hopeless or short:
         seconds = time.perf_counter() - began
         return refusal(market, (*hopeless, *short), status=Status.INFEASIBLE, seconds=seconds)
     return _checked(market, joined.allocation(answer)) if answer.objective is not None else answer
+
+
+def _explained(market: Market, time_limit_s: float, seed: int) -> tuple[Shortage, ...]:
+    """Remedies; of a large market those that are found in about the time that the search had, but at least one."""
+    ends_s, found = time.perf_counter() + max(time_limit_s, _REMEDY_S), False
+
+    def clear(changed: Market) -> Allocation:
+        nonlocal found
+        if found and time.perf_counter() > ends_s:
+            return refusal(changed, (), status=Status.UNKNOWN, seconds=0.0)
+        # a slot's part of the gap: all of it might be lost in one
+        gap = _REMEDY_GAP / changed.slots
+        answer = _clear(changed, gap=gap, time_limit_s=_REMEDY_S, seed=seed, progress=None)
+        found |= answer.objective is not None
+        return answer
+
+    return shortages(market, clear)
 
 
 def _checked(market: Market, answer: Allocation) -> Allocation:
