@@ -151,10 +151,10 @@ def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
 def _significant(number: float) -> str:
     """Three significant digits, never in scientific notation, thousands separated.
 
-    >>> _significant(1752.0), _significant(0.0123), _significant(80.04)
-    ('1,752', '0.0123', '80')
+    >>> _significant(1752.0), _significant(0.0123), _significant(80.04), _significant(999.6)
+    ('1,752', '0.0123', '80', '1,000')
     """
-    if abs(number) >= 1000:
+    if abs(number) >= 999.5:
         return f"{number:,.0f}"
     text = f"{number:.3g}"
     return f"{number:.6f}".rstrip("0").rstrip(".") if "e" in text else text

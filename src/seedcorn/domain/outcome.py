@@ -111,7 +111,11 @@ class PoolOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleReplay:
-    """One trace replayed on ``replicas`` like replicas: what was replayed, every default filled in, and what came of it."""
+    """One trace replayed on ``replicas`` like replicas: what was replayed, every default filled in, and what came of it.
+
+    Attributes:
+        log_sigma: Standard deviation of ln(true / predicted) step time.
+    """
 
     trace: Trace
     model: ModelSpec
@@ -121,6 +125,7 @@ class SingleReplay:
     engine: EngineSettings
     replicas: int
     evidence: Evidence
+    log_sigma: float
     kv_tokens: int
     outcome: Outcome
 

@@ -1,7 +1,9 @@
 """Answers to "how fast would it be?": predictions with the interval that holds the truth nine times in ten."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from seedcorn.domain.hardware import ChipName, Dtype
 from seedcorn.domain.offer import Evidence, Parallelism
@@ -9,6 +11,19 @@ from seedcorn.domain.workload import EngineSettings, Statistic
 
 CONFIDENCE = 0.9
 """Probability with which the true value lies within an :class:`Interval`."""
+
+HALF_WIDTH = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+"""Of an interval, in standard deviations."""
+
+
+def times_off(log_sigma: float) -> float:
+    """How many times as large or as small the true value may be, at the ends of its interval.
+
+    Args:
+        log_sigma: Standard deviation of ln(true / predicted).
+    """
+    return math.exp(HALF_WIDTH * log_sigma)
+
 
 PREDICTED_STATISTICS = (Statistic.MEAN, Statistic.P50, Statistic.P99)
 """What a prediction says of each latency."""

@@ -1,13 +1,11 @@
 """Measurements worth making: what certainty about one kind of replica would free."""
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from seedcorn.domain.hardware import ChipName, Dtype
 from seedcorn.domain.model import ModelName
 from seedcorn.domain.offer import Evidence, Parallelism
-from seedcorn.domain.prediction import CONFIDENCE
+from seedcorn.domain.prediction import times_off
 from seedcorn.domain.workload import EngineName, EngineSettings
 
 
@@ -56,4 +54,4 @@ class Wanted:
     @property
     def doubt_share(self) -> float:
         """By how much a step may take longer than predicted, at the end of the 90 % interval."""
-        return math.expm1(NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * self.log_sigma)
+        return times_off(self.log_sigma) - 1

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from seedcorn.domain.offer import Offer
 from seedcorn.domain.outcome import Outcome, SingleReplay
+from seedcorn.domain.prediction import times_off
 from seedcorn.domain.workload import Metric, Objective, Statistic
 from seedcorn.report.tables import Page, plain_table
 from seedcorn.units import format_seconds, format_share
@@ -15,7 +16,8 @@ def single_page(replayed: SingleReplay) -> Page:
     engine = replayed.engine
     setting = (
         f"max_num_seqs {engine.max_num_seqs:,}, max_num_batched_tokens {engine.max_num_batched_tokens:,}, "
-        f"KV cache {replayed.kv_tokens:,} tokens a replica; step times: {replayed.evidence}"
+        f"KV cache {replayed.kv_tokens:,} tokens a replica; step times: {replayed.evidence}, "
+        f"within a factor {times_off(replayed.log_sigma):.2f} nine times in ten"
     )
     return [escape(replayed.name), setting, "", _latencies(replayed.outcome), "", _counts(replayed.outcome)]
 

@@ -3,14 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
-from math import exp
-from statistics import NormalDist
 
 from seedcorn.domain.hardware import Pool, PoolName
 from seedcorn.domain.market import JobAward, JobOption, MarketJob
 from seedcorn.domain.offer import Evidence
 from seedcorn.domain.plan import JobPlan
-from seedcorn.domain.prediction import CONFIDENCE
+from seedcorn.domain.prediction import times_off
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import TrainingJob
 from seedcorn.errors import Infeasible, Late, LateJob, UnknownFact
@@ -86,7 +84,7 @@ def job_plan(job: TrainingJob, gangs: tuple[Gang, ...], award: JobAward) -> JobP
     gang = gangs[award.option]
     (pool, chips), *rest = gang.chips.items()
     starts_in_s = award.starts_in_hours * HOUR_S
-    times_off = exp(NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * gang.log_sigma)
+    off = times_off(gang.log_sigma)
     return JobPlan(
         job=job.name,
         pool=pool,
@@ -99,8 +97,8 @@ def job_plan(job: TrainingJob, gangs: tuple[Gang, ...], award: JobAward) -> JobP
         rest_pool=rest[0][0] if rest else None,
         rest_chips=rest[0][1] if rest else 0,
         slot=award.slot,
-        tokens_per_s_low=gang.tokens_per_s / times_off,
-        tokens_per_s_high=gang.tokens_per_s * times_off,
+        tokens_per_s_low=gang.tokens_per_s / off,
+        tokens_per_s_high=gang.tokens_per_s * off,
         evidence=gang.evidence,
     )
 

@@ -63,6 +63,7 @@ def replay_single(
         engine=engine,
         replicas=replicas,
         evidence=predicted.evidence,
+        log_sigma=predicted.log_sigma,
         kv_tokens=predicted.kv_tokens,
         outcome=replay([predicted] * replicas, engine, requests, router=router),
     )
