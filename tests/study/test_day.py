@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seedcorn.domain.plan import Plan
+from seedcorn.domain.plan import Alternative, Deployment, Plan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
 from seedcorn.study import plan_scenario, replay_plan, resolve
 from seedcorn.study.slots import slot_factors, slot_name, slot_trace
+from seedcorn.study.switchover import tight_starts
 from seedcorn.wire import read_plan, read_scenario, write_plan
 from tests.replay.builders import a_trace
 from tests.study.scenarios import CHAT, a_scenario_file
@@ -210,3 +211,30 @@ def test_a_slot_with_too_few_replicas_is_named(plan, scenario):
 
 def test_slots_are_named_by_the_clock():
     assert [slot_name(slot, 16) for slot in (0, 15)] == ["00:00-01:30", "22:30-24:00"]
+
+
+def test_replicas_that_start_while_others_serve_need_chips_for_both(plan, scenario):
+    """From 32 chips of one kind to 32 of another takes 64 at once; the pool has 40, of which a gang keeps 8."""
+    (service,) = plan.services
+    one, other = [alternative.offer for alternative in service.alternatives if _is_on_h800(alternative)][:2]
+    size = [offer.candidate.num_chips for offer in (one, other)]
+    counts = [32 // chips for chips in size]
+    swap = {
+        "chat": (
+            Deployment(offer=one, replicas=counts[0], share=1.0, slot=0),
+            *(Deployment(offer=other, replicas=counts[1], share=1.0, slot=slot) for slot in (1, 2, 3)),
+        )
+    }
+    (warning,) = tight_starts(scenario, swap, plan.jobs, plan.resale)
+    assert "pool 'h800' lacks 32 chips" in warning and "00:00" in warning
+
+    grow = {
+        "chat": tuple(
+            Deployment(offer=one, replicas=n, share=1.0, slot=slot) for slot, n in enumerate((1, 4, 4, 2))
+        )
+    }
+    assert tight_starts(scenario, grow, plan.jobs, plan.resale) == ()
+
+
+def _is_on_h800(alternative: Alternative) -> bool:
+    return alternative.offer.candidate.chips.keys() == {"h800"}

@@ -128,7 +128,7 @@ def test_requests_that_find_no_replica_again_are_a_miss_with_a_reason(scenario):
     found = replayed(scenario, faults=gone)
 
     assert found.unserved == found.refused > 0
-    (why, *_) = misses(scenario, {"chat": found})
+    (why, *_) = misses(scenario, {"chat": (found,)})
     assert (
         why == f"service 'chat': {found.unserved:,} requests found no replica in service, nor was one again"
     )

@@ -35,6 +35,7 @@ from seedcorn.study.proof import TIGHTEN, Faults, misses, nearest_to_missing, no
 from seedcorn.study.resale import sale_plan, with_leftovers_sold
 from seedcorn.study.robustness import at_load, failures, shortfall, trials, worst_trials
 from seedcorn.study.slots import runs_through_days
+from seedcorn.study.switchover import tight_starts
 from seedcorn.study.today import running_today
 from seedcorn.study.uncertainty import with_uncertainty
 from seedcorn.study.waves import way_to
@@ -348,6 +349,7 @@ def _plan(
     reference = worth.reference.name
     today = sum(s.today_chips or 0 for s in services if s.today == reference)
     in_use = most_used_by_services(next(pool for pool in pools if pool.pool == reference))
+    tight = tight_starts(scenario, last.deployments, jobs, resale)
     missed = (*misses(scenario, last.outcomes), *failures(last.trials, scenario.planning.slots))
     first = _in_slot(last.deployments, 0)
     way = way_to(scenario, running, first, {name: f[0] for name, f in last.load_factors.items()})
@@ -374,6 +376,7 @@ def _plan(
             *worth.warnings,
             *_unknown_today(services),
             *way.warnings,
+            *tight,
             *no_spill(scenario, last.deployments),
             *missed,
         ),

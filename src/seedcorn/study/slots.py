@@ -49,9 +49,10 @@ def slot_trace(service: Service, slot: int, slots: int) -> Trace:
 
 def slot_name(slot: int, slots: int) -> str:
     """As people say it: ``08:00-09:00``."""
-    return f"{_clock(slot, slots)}-{_clock(slot + 1, slots)}"
+    return f"{clock(slot, slots)}-{clock(slot + 1, slots)}"
 
 
-def _clock(slot: int, slots: int) -> str:
+def clock(slot: int, slots: int) -> str:
+    """When a slot begins."""
     minutes = round(slot * HOURS_A_DAY * 60 / slots)
     return f"{minutes // 60:02}:{minutes % 60:02}"
