@@ -14,7 +14,8 @@
         ├── UnknownFact         the catalogue lacks a fact that the answer needs
         ├── Unsupported         the chip has no such number format, or the maker no such model
         ├── MissesSlo           runs, but not within the latency objectives
-        └── Late                training jobs that no gang finishes by their deadline
+        ├── Late                training jobs that no gang finishes by their deadline
+        └── FleetTooSmall       each can be carried, all together cannot: lists what would do
 
 Anything else that escapes is our bug. A message names the thing in the user's words, what was
 got and what would work; the exception carries the same data, so that no caller parses text.
@@ -195,3 +196,15 @@ class Late(Infeasible):
     def __init__(self, message: str, *, late: Sequence[LateJob]) -> None:
         super().__init__(message)
         self.late = tuple(late)
+
+
+class FleetTooSmall(Infeasible):
+    """Every claimant can be carried, but not all at once; notes list changes that would do.
+
+    Attributes:
+        claimants: Those that lean most on what is scarce, in that order.
+    """
+
+    def __init__(self, message: str, *, claimants: Sequence[str]) -> None:
+        super().__init__(message)
+        self.claimants = tuple(claimants)

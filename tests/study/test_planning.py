@@ -135,10 +135,13 @@ def test_a_service_that_nothing_can_serve_is_named_with_every_reason(tmp_path):
 
 
 def test_a_fleet_too_small_says_what_binds_and_what_would_work(tmp_path):
-    flood = CHAT | {"traffic": {"trace": "azure-conv", "rate_per_s": 5000}}
+    flood = CHAT | {"traffic": {"trace": "azure-conv", "rate_per_s": 600}}
+    pools = [pool | {"chips": 8, "spare": 0} for pool in POOLS]
     with pytest.raises(Infeasible, match="'small'") as caught:
-        planned(a_scenario_file(tmp_path, services=[flood]))
-    assert any("chat" in note and "add" in note for note in caught.value.__notes__)
+        planned(a_scenario_file(tmp_path, fleet={"pools": pools}, services=[flood], training=[]))
+    assert any(note.startswith("enough by itself: add ") for note in caught.value.__notes__)
+    assert any("requests/s of service 'chat'" in note for note in caught.value.__notes__)
+    assert any("relax " in note for note in caught.value.__notes__)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import typer
 from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import note_compilation, print_page, progress_shown, warn
 from seedcorn.cli.workers import Ray, workers_at
-from seedcorn.domain.hardware import Dtype
+from seedcorn.domain.hardware import Dtype, PoolName
 from seedcorn.domain.workload import EngineSettings, Router
 from seedcorn.errors import InputError, UnknownName
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from seedcorn.domain.fault import FaultRates
     from seedcorn.domain.measurement import Measurement
     from seedcorn.domain.plan import Plan
-    from seedcorn.wire import Located, ScenarioDocument
+    from seedcorn.domain.scenario import Scenario
+    from seedcorn.wire import Located, PlanFile, ScenarioDocument
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the document instead of tables.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write the plan here.")]
@@ -57,14 +58,26 @@ def plan(
 
 def explain(
     plan: Annotated[Path, typer.Argument(help="A plan.json.")],
-    service: Annotated[str, typer.Argument(help="A service of the plan.")],
+    service: Annotated[str | None, typer.Argument(help="A service of the plan.")] = None,
+    pool: Annotated[str | None, typer.Option(help="A pool: what one more node of it would free.")] = None,
+    store: Store = None,
     as_json: AsJson = False,
 ) -> None:
-    """Why a service goes where it goes: what every other offer would cost, and why the rest is none."""
+    """Why a service goes where it goes: what every other offer would cost, and why the rest is none. Or, of a
+    pool, what one more node would free: the market is cleared anew with it and without."""
+    if (service is None) == (pool is None):
+        raise InputError("give a service, or a pool as --pool NAME: one of the two")
+    if pool is not None:
+        _explain_pool(plan, pool, store, as_json)
+    elif service is not None:
+        _explain_service(plan, service, as_json)
+
+
+def _explain_service(path: Path, service: str, as_json: bool) -> None:
     from seedcorn.report.plan import explain_page
     from seedcorn.wire import read_plan, service_json
 
-    found = read_plan(plan).plan
+    found = read_plan(path).plan
     for explained in found.services:
         if explained.service == service:
             if as_json:
@@ -72,7 +85,34 @@ def explain(
             else:
                 print_page(explain_page(found, explained))
             return
-    raise UnknownName("service", service, [s.service for s in found.services], where=str(plan))
+    raise UnknownName("service", service, [s.service for s in found.services], where=str(path))
+
+
+def _explain_pool(path: Path, pool: str, store: Path | None, as_json: bool) -> None:
+    from seedcorn.report.worth import node_worth_page
+    from seedcorn.study import node_worth
+    from seedcorn.wire import node_worth_json, read_plan
+
+    file = read_plan(path)
+    scenario = _resolved(path, file, store)
+    with progress_shown() as progress:
+        worth = node_worth(file.plan, scenario, PoolName(pool), progress)
+    if as_json:
+        typer.echo(node_worth_json(worth), nl=False)
+    else:
+        print_page(node_worth_page(file.plan, worth))
+
+
+def _resolved(path: Path, file: "PlanFile", store: Path | None) -> "Scenario":
+    """The plan's scenario; warns where it is not what the plan was made from."""
+    from seedcorn.study import resolve
+
+    scenario = resolve(file.scenario, kept_measurements(store))
+    if scenario.inputs_hash != file.plan.inputs_hash:
+        warn(
+            f"{path}: seedcorn itself, a chip, model, trace or measurement is not what the plan was made from"
+        )
+    return scenario
 
 
 def _planned(
@@ -230,18 +270,14 @@ def _replay_plan(
 ) -> None:
     """Replay every service of a plan; exit 1 when an SLO was missed."""
     from seedcorn.report.plan import replayed_page
-    from seedcorn.study import pools_replayed, replay_plan, resolve
+    from seedcorn.study import pools_replayed, replay_plan
     from seedcorn.wire import outcome_json, read_faults, read_plan
 
     if faults is not None and rates is not None:
         raise InputError("give --faults or --mtbf, not both: outages listed, or drawn")
     file = read_plan(path)
-    scenario = resolve(file.scenario, kept_measurements(store))
+    scenario = _resolved(path, file, store)
     outages = () if faults is None else read_faults(faults, [pool.name for pool in scenario.pools])
-    if scenario.inputs_hash != file.plan.inputs_hash:
-        warn(
-            f"{path}: seedcorn itself, a chip, model, trace or measurement is not what the plan was made from"
-        )
     note_compilation()
     with workers_at(ray) as workers, progress_shown() as progress:
         replayed = replay_plan(file.plan, scenario, progress, workers, load=load, faults=rates or outages)

@@ -12,12 +12,14 @@ from seedcorn.study.selling import quote, sale_of
 from seedcorn.study.single import replay_single
 from seedcorn.study.wanted import wanted
 from seedcorn.study.what_if import WhatIf, sweep
+from seedcorn.study.worth import node_worth
 
 __all__ = [
     "Progress",
     "ServingQuestion",
     "TrainingQuestion",
     "WhatIf",
+    "node_worth",
     "plan_scenario",
     "pools_replayed",
     "predict_serving",

@@ -21,6 +21,7 @@ from seedcorn.study.gangs import Gang, market_job
 from seedcorn.study.moves import leaving, settled, staying, with_moves
 from seedcorn.study.numeraire import Numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s
+from seedcorn.study.remedies import fleet_too_small
 from seedcorn.study.resale import market_resale
 from seedcorn.study.robustness import withstanding
 from seedcorn.study.tidy import tidied
@@ -35,6 +36,9 @@ CLEARING = "clearing the market"
 
 SEARCHED = 0.5
 """Part of the asked gap to which a market with moves is searched; the rest is room for services to stay in."""
+
+ASKED_S = 5.0
+"""Time to find out whether a market clears."""
 
 MOST_ASKED = 16
 """Services that are asked to stay, each at the cost of clearing the market once more."""
@@ -82,7 +86,7 @@ def cleared(market: Market, scenario: Scenario, progress: Progress) -> Allocatio
     """The market's allocation, in few kinds of replica.
 
     Raises:
-        Infeasible: It cannot clear; says for each claimant what binds and the nearest change that works.
+        FleetTooSmall: It cannot clear; says what binds and which changes work.
     """
     planning = scenario.planning
     limit_s = math.ceil(planning.time_limit_s)
@@ -98,11 +102,7 @@ def cleared(market: Market, scenario: Scenario, progress: Progress) -> Allocatio
 
     allocation = search(market)
     if allocation.status is Status.INFEASIBLE:
-        error = Infeasible(f"the fleet of {scenario.name!r} cannot carry its claimants")
-        for shortage in allocation.shortages:
-            how = "this is needed" if shortage.needed else "any one of these is enough"
-            error.add_note(f"{shortage.claimant}: {shortage.binds}; {how}: {shortage.remedy}")
-        raise error
+        raise fleet_too_small(scenario, allocation.shortages)
     if allocation.objective is None:
         raise Infeasible(
             f"planning.time_limit of {format_seconds(planning.time_limit_s)} passed before any plan was found "
@@ -112,6 +112,12 @@ def cleared(market: Market, scenario: Scenario, progress: Progress) -> Allocatio
     allocation = _staying_where_it_pays(market, allocation, planning.gap, search)
     progress(CLEARING, limit_s, limit_s)
     return allocation
+
+
+def clears(market: Market, scenario: Scenario) -> bool:
+    """Whether ``market`` clears at all."""
+    answer = solve(market, gap=1.0, time_limit_s=ASKED_S, seed=scenario.planning.seed)
+    return answer.objective is not None
 
 
 def _staying_where_it_pays(

@@ -13,13 +13,14 @@ from seedcorn.domain.plan import Deployment, Plan, ServicePlan, SlotPlan
 from seedcorn.domain.robustness import Trial
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Service
-from seedcorn.errors import Infeasible, InputError
+from seedcorn.errors import FleetTooSmall, Infeasible, InputError
 from seedcorn.study.classes import split_book
 from seedcorn.study.clearing import (
     LoadFactors,
     alternatives_of,
     check_every_service_has_an_offer,
     cleared,
+    clears,
     demands,
     deployments_of,
     full_prices,
@@ -32,6 +33,7 @@ from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress, demand_req_per_s, offer_book
 from seedcorn.study.pools import most_used_by_services, pool_plan
 from seedcorn.study.proof import TIGHTEN, Faults, misses, nearest_to_missing, no_spill, replay_service
+from seedcorn.study.relaxing import add_slo_changes
 from seedcorn.study.resale import sale_plan, with_leftovers_sold
 from seedcorn.study.robustness import at_load, failures, shortfall, trials, worst_trials
 from seedcorn.study.slots import runs_through_days
@@ -83,8 +85,30 @@ def proven_plan(scenario: Scenario, progress: Progress, workers: Workers = HERE)
     """``plan_scenario`` without what uncertainty costs: the best plan, traffic split or whole."""
     worth = numeraire(scenario)
     gangs = gangs_of(scenario, worth)
-    whole = with_units(offer_book(scenario, progress, workers), scenario, progress, workers)
-    running = running_today(scenario, whole, progress, workers)
+    book = with_units(offer_book(scenario, progress, workers), scenario, progress, workers)
+    running = running_today(scenario, book, progress, workers)
+    try:
+        return _best_of_whole_and_split(scenario, book, worth, gangs, running, progress, workers)
+    except FleetTooSmall as error:
+        load_factors = {service.name: (1.0,) * scenario.planning.slots for service in scenario.services}
+
+        def would_clear(changed: OfferBook) -> bool:
+            return clears(market_of(scenario, changed, worth, gangs, load_factors, running), scenario)
+
+        add_slo_changes(error, scenario, book, would_clear, progress, workers)
+        raise
+
+
+def _best_of_whole_and_split(
+    scenario: Scenario,
+    whole: OfferBook,
+    worth: Numeraire,
+    gangs: Mapping[str, tuple[Gang, ...]],
+    running: Mapping[str, tuple[Running, ...]],
+    progress: Progress,
+    workers: Workers,
+) -> Plan:
+    """The plan with traffic as it comes, or the one with traffic split into classes if that is better."""
 
     def proven(book: OfferBook) -> Round:
         check_every_service_has_an_offer(book)

@@ -9,6 +9,7 @@ from seedcorn.wire.plan import PlanFile, plan_json, read_plan, service_json, wri
 from seedcorn.wire.prediction import prediction_json
 from seedcorn.wire.scenario import ScenarioDocument, example_folder, examples, read_scenario
 from seedcorn.wire.schema import schema
+from seedcorn.wire.worth import node_worth_json
 
 __all__ = [
     "Located",
@@ -20,6 +21,7 @@ __all__ = [
     "example_folder",
     "examples",
     "json_bytes",
+    "node_worth_json",
     "outcome_json",
     "plan_json",
     "prediction_json",

@@ -11,12 +11,14 @@ from seedcorn.wire.plan import PlanDocument
 from seedcorn.wire.prediction import ServingDocument, TrainingDocument
 from seedcorn.wire.scenario import ScenarioDocument
 from seedcorn.wire.sweep import SweepDocument
+from seedcorn.wire.worth import NodeWorthDocument
 
 _MODELS: dict[str, type[BaseModel]] = {
     "scenario": ScenarioDocument,
     "plan": PlanDocument,
     "market": MarketDocument,
     "outcome": OutcomeDocument,
+    "pool-explanation": NodeWorthDocument,
     "evidence": EvidenceDocument,
     "prediction-serving": ServingDocument,
     "prediction-training": TrainingDocument,
