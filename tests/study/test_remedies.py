@@ -27,7 +27,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory) -> Scenario:
-    services = [CHAT | {"traffic": {"trace": "azure-conv", "rate_per_s": 100}}]
+    services = [CHAT | {"traffic": {"trace": "azure-conv", "rate_per_s": 20}}]
     training = [TRAINING | {"deadline": "400 d"}]
     path = a_scenario_file(
         tmp_path_factory.mktemp("short"),
@@ -50,7 +50,7 @@ def test_chips_are_counted_in_nodes_too(scenario):
 
 def test_load_to_shed_is_in_the_service_s_own_units_without_the_margin(scenario):
     said = notes(scenario, Shortage(claimant="chat", binds="b", remedy="r", shed={"all": 11.0}))
-    assert said[-1] == "enough by itself: shed 10 of the 100 requests/s of service 'chat' (10.0%)"
+    assert said[-1] == "enough by itself: shed 10 of the 20 requests/s of service 'chat' (50.0%)"
 
 
 def test_a_deadline_is_given_as_scenarios_write_it(scenario):
