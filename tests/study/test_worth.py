@@ -8,6 +8,7 @@ from seedcorn.domain.hardware import PoolName
 from seedcorn.errors import UnknownName
 from seedcorn.planner import solve
 from seedcorn.study import node_worth, plan_scenario, resolve
+from seedcorn.study.numeraire import numeraire
 from seedcorn.study.worth import market_of_plan
 from seedcorn.wire import read_plan, read_scenario, write_plan
 from tests.study.scenarios import a_scenario_file
@@ -29,7 +30,7 @@ def planned(tmp_path_factory):
 
 def test_the_market_rebuilt_from_a_plan_is_worth_what_the_plan_is(planned):
     plan, scenario = planned
-    answer = solve(market_of_plan(plan, scenario), gap=1e-6)
+    answer = solve(market_of_plan(plan, scenario, numeraire(scenario)), gap=1e-6)
     assert answer.objective is not None
     assert answer.objective >= plan.objective - 1e-6 * abs(plan.objective)
     assert answer.objective <= plan.bound + 1e-6 * abs(plan.bound)

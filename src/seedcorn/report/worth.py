@@ -28,7 +28,7 @@ def node_worth_page(plan: Plan, worth: NodeWorth) -> Page:
             table.add_row(change.claimant, change.what, f"{change.without:,}", f"{change.with_node:,}")
         page += ["", table]
     else:
-        page.append("Nothing would change: nobody has a use for it.")
+        page.append("Nothing would change: nobody has a use for it but to keep it free.")
     return page
 
 

@@ -13,7 +13,7 @@ from seedcorn.errors import Infeasible, UnknownName
 from seedcorn.planner import solve
 from seedcorn.study.clearing import market_of
 from seedcorn.study.gangs import gangs_of
-from seedcorn.study.numeraire import numeraire
+from seedcorn.study.numeraire import Numeraire, numeraire
 from seedcorn.study.offers import OfferBook, Progress
 
 GAP = 1e-6
@@ -29,10 +29,11 @@ def node_worth(plan: Plan, scenario: Scenario, pool: PoolName, progress: Progres
     """
     if pool not in [p.name for p in scenario.pools]:
         raise UnknownName("pool", pool, [p.name for p in scenario.pools])
-    market = market_of_plan(plan, scenario)
+    worth = numeraire(scenario)  # of both: a chip-hour must not change its value with the node
+    market = market_of_plan(plan, scenario, worth)
     node = scenario.pool(pool).chips_per_node
     pools = (replace(p, chips=p.chips + node) if p.name == pool else p for p in scenario.pools)
-    larger = market_of_plan(plan, replace(scenario, pools=tuple(pools)))  # with gangs that fill it
+    larger = market_of_plan(plan, replace(scenario, pools=tuple(pools)), worth)  # with gangs that fill it
     answers = []
     for done, each in enumerate((market, larger)):
         progress("clearing with and without the node", done, 2)
@@ -56,7 +57,7 @@ def node_worth(plan: Plan, scenario: Scenario, pool: PoolName, progress: Progres
     )
 
 
-def market_of_plan(plan: Plan, scenario: Scenario) -> Market:
+def market_of_plan(plan: Plan, scenario: Scenario, worth: Numeraire) -> Market:
     """The market that the plan cleared, rebuilt from what the plan holds."""
     offers = {s.service: tuple(a.offer for a in s.alternatives) for s in plan.services}
     is_split = {
@@ -72,7 +73,6 @@ def market_of_plan(plan: Plan, scenario: Scenario) -> Market:
             for name, found in offers.items()
         },
     )
-    worth = numeraire(scenario)
     gangs = gangs_of(scenario, worth)
     load_factors = {
         s.service: tuple(slot.load_factor for slot in s.slots) or (s.load_factor,) for s in plan.services
