@@ -76,7 +76,6 @@ def _candidates(sourcing: Sourcing) -> Table:
         "generations",
         "cost",
         "cost of one freed",
-        "worth",
         "power",
     )
     table = plain_table(
@@ -100,7 +99,6 @@ def _block(block: Block) -> Iterator[str]:
     yield "unknown" if block.cost is None else _money(block.cost)
     is_priced = block.cost is not None and block.freed > 0
     yield _money(_per(block.cost, block.freed)) if is_priced and block.cost else "-"
-    yield "-" if block.worth is None else _money(block.worth)
     yield "unknown" if block.power_w is None else format_watts(block.power_w)
 
 
