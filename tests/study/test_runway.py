@@ -135,11 +135,13 @@ def test_levers_are_ranked_by_what_they_gain(runway):
     assert gained["twice the serving"] == pytest.approx(gained["half the demand"], abs=1e-9)
 
 
-def test_the_command_prints_the_same_bytes_and_says_no_with_its_exit_code(runway, folder):
+def test_the_command_prints_the_same_document_and_says_no_with_its_exit_code(runway, folder):
     result = CliRunner().invoke(app, ["runway", str(a_scenario_file(folder, **SECTIONS)), "--json"])
     assert result.exit_code == 1  # big is late
-    assert result.stdout == runway_json(runway).decode()
-    assert json.loads(result.stdout)["moved"]["runs"][-1]["due"] == "2025-01-15"
+    document = json.loads(result.stdout)
+    assert document.pop("defaults")["supply[].delay"] == "on time"
+    assert document == {k: v for k, v in json.loads(runway_json(runway)).items() if k != "defaults"}
+    assert document["moved"]["runs"][-1]["due"] == "2025-01-15"
 
 
 def test_months_keep_their_day_where_they_have_it():

@@ -59,6 +59,7 @@ def runway(
     with workers_at(ray) as workers, progress_shown() as progress:
         drawers = workers if ray is not None else processes_here(processes)
         found = runway_of(resolved, horizon, progress, workers=workers, drawers=drawers)
+    found = replace(found, defaults=located.document.defaults_ahead())
     for warning in found.warnings:
         warn(warning)
     if as_json:

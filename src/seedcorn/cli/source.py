@@ -66,6 +66,7 @@ def source(
     note_compilation()
     with workers_at(ray) as workers, progress_shown() as progress:
         found = sourcing_of(resolved, horizon, progress, workers=workers)
+    found = replace(found, defaults=located.document.defaults_ahead())
     for warning in found.warnings:
         warn(warning)
     if as_json:

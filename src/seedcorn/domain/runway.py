@@ -1,7 +1,8 @@
 """The answer of ``runway``: how many generations the stock trains, when it falls short, and what would change that."""
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from seedcorn.domain.hardware import PoolName
@@ -130,6 +131,7 @@ class Runway:
         supplies: In the scenario's order.
         levers: Most gained first.
         draws: Futures drawn.
+        defaults: Path → default, for keys of the future that the scenario leaves out.
         disclaimer: What is said beside any answer that export rules were applied to; empty: none were.
     """
 
@@ -144,3 +146,4 @@ class Runway:
     levers: tuple[LeverEffect, ...]
     disclaimer: str
     warnings: tuple[str, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The answer of ``source``: which chips are worth buying, how many, from when, and what that does."""
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from seedcorn.domain.hardware import ChipName, PoolName
 from seedcorn.domain.horizon import Money, Quantiles
@@ -121,3 +122,4 @@ class Sourcing:
     power_w: float | None
     disclaimer: str
     warnings: tuple[str, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """A runway for people: how many generations, until when, of what too little, and what would change that."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from seedcorn.domain.runway import (
@@ -45,6 +46,8 @@ def runway_page(runway: Runway) -> Page:
         page += ["", _supplies(runway.supplies), *_reasons(runway.supplies)]
     if runway.levers:
         page += ["", _levers(runway.levers)]
+    if runway.defaults:
+        page += ["", defaults_text(runway.defaults)]
     if runway.disclaimer:
         page += ["", runway.disclaimer]
     return page
@@ -61,6 +64,11 @@ def runway_summary(runway: Runway) -> Page:
         _odds(runway),
     ]
     return [*page, "", _levers(runway.levers)] if runway.levers else page
+
+
+def defaults_text(defaults: Mapping[str, str]) -> str:
+    """What stood in for keys that were left out."""
+    return escape("Defaults used: " + "; ".join(f"{key} = {value}" for key, value in defaults.items()))
 
 
 def _count(case: RunwayCase) -> str:
@@ -176,7 +184,7 @@ def _supplies(supplies: Sequence[SupplyEffect]) -> Table:
 
 def _reasons(supplies: Sequence[SupplyEffect]) -> Iterator[str]:
     for supply in supplies:
-        yield from (f"  {supply.name}: {why}" for why in supply.why)
+        yield from (escape(f"  {supply.name}: {why}") for why in supply.why)
 
 
 def _levers(levers: Sequence[LeverEffect]) -> Table:

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from seedcorn.domain.horizon import Money
 from seedcorn.domain.sourcing import Basket, Block, Candidate, Sourcing
+from seedcorn.report.runway import defaults_text
 from seedcorn.report.tables import Page, plain_table
 from seedcorn.units import format_money, format_watts
 
@@ -37,6 +38,8 @@ def sourcing_page(sourcing: Sourcing) -> Page:
             _refused(sourcing),
             *(escape(f"  {r.name}: {why}") for r in sourcing.refused for why in r.why),
         ]
+    if sourcing.defaults:
+        page += ["", defaults_text(sourcing.defaults)]
     if sourcing.disclaimer:
         page += ["", sourcing.disclaimer]
     return page

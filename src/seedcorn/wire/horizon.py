@@ -160,7 +160,7 @@ class SupplyDocument(Document):
     delivered: Annotated[UncertainShare | None, Absent("a public fact, where there is one, else all")] = (
         Field(default=None, description="Share of each delivery that arrives: one, or [P10, P50, P90].")
     )
-    delay: UncertainSeconds = Field(
+    delay: Annotated[UncertainSeconds, Absent("on time")] = Field(
         default=(0.0, 0.0, 0.0),
         description="By how much deliveries are late: one, or [P10, P50, P90].",
         json_schema_extra={"default": "0 s"},

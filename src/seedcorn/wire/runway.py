@@ -1,5 +1,6 @@
 """The answers of ``runway`` and ``source`` as documents."""
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 
@@ -34,6 +35,8 @@ def _plain(value: object) -> Json:
         return [round_off(value.p10), round_off(value.p50), round_off(value.p90)]
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, date):

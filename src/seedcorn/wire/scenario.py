@@ -218,7 +218,7 @@ class ServiceDocument(Document):
     router: RouterDocument = Field(
         default_factory=RouterDocument, description="How its requests find a replica."
     )
-    growth: UncertainFactor = Field(
+    growth: Annotated[UncertainFactor, Absent("demand stays as it is")] = Field(
         default=(1.0, 1.0, 1.0),
         description="Demand in a year against today's, for `runway`: one, or [P10, P50, P90].",
         json_schema_extra={"default": 1},
@@ -422,7 +422,11 @@ class ScenarioDocument(Document):
 
     def defaults_used(self) -> dict[str, str]:
         """Path → default, for every key left out; items of a list share one line (``services[].pools``)."""
-        return dict(_defaults_used(self))
+        return {key: shown for key, shown in _defaults_used(self) if not _looks_ahead(key)}
+
+    def defaults_ahead(self) -> dict[str, str]:
+        """The same of the keys that only ``runway`` and ``source`` read."""
+        return {key: shown for key, shown in _defaults_used(self) if _looks_ahead(key)}
 
 
 Paths: TypeAlias = Iterator[tuple[str, str]]
@@ -625,11 +629,14 @@ def _not_used_yet(scenario: ScenarioDocument) -> Paths:
 
 def _defaults_used(scenario: ScenarioDocument) -> Paths:
     for field in _fields(scenario):
-        if field.key.split(".")[0].removesuffix("[]") in SECTIONS:
-            continue  # no plan depends on them
         shown = default_shown(field.value, field.metadata)
         if not (field.given or shown is None or field.key in NOT_USED_YET):
             yield field.key, shown
+
+
+def _looks_ahead(key: str) -> bool:
+    """Whether no plan depends on this key."""
+    return key == "services[].growth" or key.split(".")[0].removesuffix("[]") in SECTIONS
 
 
 def default_shown(value: object, metadata: Iterable[object]) -> str | None:
