@@ -88,9 +88,13 @@ def test_what_is_not_used_yet_is_said(tmp_path, capsys):
     ran = run(
         capsys,
         "plan",
-        a_scenario_file(tmp_path, planning={"slots": 24}, services=[CHAT | {"slo": {"tpot_p99": "1 ms"}}]),
+        a_scenario_file(
+            tmp_path,
+            fleet={"pools": [POOLS[0] | {"site": "Gui'an"}, *POOLS[1:]]},
+            services=[CHAT | {"slo": {"tpot_p99": "1 ms"}}],
+        ),
     )
-    assert "warning: planning.slots: the plan has one time slot for now" in ran.err
+    assert "warning: fleet.pools[0].site: nothing depends on sites yet" in ran.err
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
