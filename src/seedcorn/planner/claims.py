@@ -110,26 +110,27 @@ def respond(
     value, bound = part_value[problem.part_start[:-1]], part_bound[problem.part_start[:-1]]
     tied = np.flatnonzero(np.diff(problem.part_start) > 1)
     is_dense = np.logical_and.reduceat(dense, problem.part_start[:-1]) if num_parts else dense
-    respond_over_days(
-        tied[is_dense[tied]],
-        price,
-        problem.part_start,
-        problem.offer_start,
-        problem.load_start,
-        problem.load,
-        problem.num_classes,
-        problem.max_replicas,
-        problem.cell_start,
-        problem.cell,
-        problem.start_cost,
-        tolerance,
-        NODE_LIMIT,
-        start_price,
-        step,
-        replicas,
-        value,
-        bound,
-    )
+    if len(tied):  # a kernel that most markets never compile
+        respond_over_days(
+            tied[is_dense[tied]],
+            price,
+            problem.part_start,
+            problem.offer_start,
+            problem.load_start,
+            problem.load,
+            problem.num_classes,
+            problem.max_replicas,
+            problem.cell_start,
+            problem.cell,
+            problem.start_cost,
+            tolerance,
+            NODE_LIMIT,
+            start_price,
+            step,
+            replicas,
+            value,
+            bound,
+        )
     lost = is_dense & np.isinf(value) & np.isfinite(bound)  # the node limit struck before an answer
     for service in np.flatnonzero(~is_dense | lost):
         value[service], bound[service] = _respond_at_size(

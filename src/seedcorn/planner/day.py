@@ -243,6 +243,13 @@ def _pays(market: Market, job: MarketJob) -> bool:
     return market.slots > 1 and job.elastic and job.switch_cost > 0
 
 
+def pays_for_starts(market: Market) -> bool:
+    """Whether slots of anybody depend on each other."""
+    return any(switches(market, service) for service in market.services) or any(
+        _pays(market, job) for job in market.jobs
+    )
+
+
 def _most_earned(job: MarketJob) -> float:
     return job.weight * max(option.progress for option in job.options)
 

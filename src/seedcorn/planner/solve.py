@@ -19,12 +19,13 @@ from seedcorn.domain.market import (
 from seedcorn.jit import is_compiled
 from seedcorn.planner.answer import allocation_of, refusal
 from seedcorn.planner.chains import join
-from seedcorn.planner.day import Decided, day_of, decided_for
+from seedcorn.planner.day import Decided, day_of, decided_for, pays_for_starts
 from seedcorn.planner.fair import share_fairly
 from seedcorn.planner.problem import problem_of
 from seedcorn.planner.responses import best_responses
 from seedcorn.planner.search import Search
 from seedcorn.planner.shortage import late, parted, shortages, unserved, without
+from seedcorn.planner.switching import respond_over_days
 from seedcorn.planner.verify import verify
 
 _REMEDY_S = 5.0
@@ -44,7 +45,15 @@ _TINY = Market(
         for classes in (("a",), ("a", "b"))
     ),
 )
-"""A market that calls every kernel."""
+"""A market that calls every kernel but that of switching."""
+_TINY_DAY = replace(
+    _TINY,
+    slots=2,
+    services=tuple(
+        replace(service, offers=tuple(replace(offer, switch_cost=0.1) for offer in service.offers))
+        for service in _TINY.services
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +89,10 @@ def solve(
     Raises:
         KeyboardInterrupt: Before any allocation was known.
     """
-    if not is_compiled(best_responses):
-        _clear(_TINY, gap=0.1, time_limit_s=1.0, seed=seed, progress=None)  # compiling is not searching
+    for kernel, tiny in ((best_responses, _TINY), (respond_over_days, _TINY_DAY)):
+        needed = tiny is _TINY or pays_for_starts(market)
+        if needed and not is_compiled(kernel):
+            _clear(tiny, gap=0.1, time_limit_s=1.0, seed=seed, progress=None)  # compiling is not searching
     began = time.perf_counter()
     if market.objective is Objective.MAX_MIN:
         return _checked(market, share_fairly(market))
