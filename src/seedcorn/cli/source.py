@@ -1,8 +1,9 @@
 """``seedcorn source``: which chips are worth buying."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -10,6 +11,8 @@ from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import note_compilation, print_page, progress_shown, warn
 from seedcorn.cli.workers import Ray, workers_at
 from seedcorn.errors import InputError
+
+_Value = TypeVar("_Value")
 
 
 def register(app: typer.Typer) -> None:
@@ -50,11 +53,8 @@ def source(
 
     located = read_scenario(scenario)
     named = () if chips is None else tuple(name.strip() for name in chips.split(",") if name.strip())
-    try:
-        spend = None if budget is None else money(budget)
-        draw_w = None if power is None else watts(power)
-    except InputError as error:
-        raise error.at("--budget" if power is None else "--budget or --power") from None
+    spend = None if budget is None else _given("--budget", money, budget)
+    draw_w = None if power is None else _given("--power", watts, power)
     resolved = resolve(located, kept_measurements(store))
     horizon = resolve_horizon(located, resolved, candidates=named)
     limits = horizon.limits
@@ -73,3 +73,11 @@ def source(
         typer.echo(sourcing_json(found), nl=False)
     else:
         print_page(sourcing_page(found))
+
+
+def _given(option: str, read: Callable[[object], _Value], text: str) -> _Value:
+    """The quantity that an option gives."""
+    try:
+        return read(text)
+    except InputError as error:
+        raise error.at(option) from None

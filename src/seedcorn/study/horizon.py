@@ -251,6 +251,12 @@ def _deliveries(
     start: datetime.date,
     priors: list[str],
 ) -> tuple[Delivery, ...]:
+    for j, delivery in enumerate(document.deliveries):
+        if delivery.on < start:
+            raise InputError(
+                f"a delivery of {delivery.on} is in the fleet of {start} already, the first day looked at: leave it out",
+                where=located.where("supply", i, "deliveries", j, "on"),
+            )
     if document.deliveries:
         return tuple(Delivery(on=delivery.on, chips=delivery.chips) for delivery in document.deliveries)
     lead_s, ordered = document.lead_time, document.order or start

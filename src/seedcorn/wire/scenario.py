@@ -648,7 +648,7 @@ def default_shown(value: object, metadata: Iterable[object]) -> str | None:
             return item.show(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return None if value in (None, ()) or isinstance(value, BaseModel) else str(value)
+    return None if value in (None, (), {}) or isinstance(value, BaseModel) else str(value)
 
 
 def _partial_nodes(scenario: ScenarioDocument) -> Paths:
