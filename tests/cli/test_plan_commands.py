@@ -39,6 +39,26 @@ def test_explain_of_an_unknown_service_suggests_the_known_ones(plan_file, capsys
     assert "unknown service 'chatt'; did you mean chat?" in ran.err
 
 
+def test_explain_of_a_pool_says_what_one_more_node_would_free(plan_file, capsys):
+    ran = run(capsys, "explain", plan_file, "--pool", "h20")
+    assert ran.code == 0 and ran.out.startswith("One more node of h20 (8 chips) is worth ")
+    document = json.loads(run(capsys, "explain", plan_file, "--pool", "h20", "--json").out)
+    assert document["kind"] == "pool-explanation"
+    assert document["gain_least"] <= document["gain"] <= document["gain_most"]
+
+
+@pytest.mark.parametrize("words", [(), ("chat", "--pool", "h20")])
+def test_explain_is_of_a_service_or_of_a_pool(plan_file, capsys, words):
+    ran = run(capsys, "explain", plan_file, *words)
+    assert (ran.code, ran.out) == (2, "") and "one of the two" in ran.err
+
+
+def test_a_plan_is_replayed_at_another_load(plan_file, capsys):
+    assert run(capsys, "replay", plan_file, "--load", "1.0").code == 0
+    flooded = run(capsys, "replay", plan_file, "--load", "50")
+    assert flooded.code == 1 and "misses" in flooded.err
+
+
 def test_json_is_all_that_stdout_holds(plan_file, capsys):
     explained = json.loads(run(capsys, "explain", plan_file, "chat", "--json").out)
     assert explained["kind"] == "explanation" and explained["alternatives"]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import NormalDist
 
 from seedcorn.domain.hardware import Dtype, Pool
@@ -83,7 +84,12 @@ def planned_traffic(service: Service, scenario: Scenario, slot: int | None = Non
     planning = scenario.planning
     at = busiest_slot(service, planning.slots) if slot is None else slot
     rate_per_s = demand_req_per_s(service, scenario, slot=at)
-    return scaled(slot_trace(service, at, planning.slots), rate_per_s=rate_per_s, seed=planning.seed)
+    return _traffic(service, at, planning.slots, rate_per_s, planning.seed)
+
+
+@lru_cache(maxsize=16)  # offers are sized on the traffic that every replay of the plan takes again
+def _traffic(service: Service, slot: int, slots: int, rate_per_s: float, seed: int) -> Trace:
+    return scaled(slot_trace(service, slot, slots), rate_per_s=rate_per_s, seed=seed)
 
 
 def pools_of(service: Service, scenario: Scenario) -> tuple[Pool, ...]:
