@@ -269,6 +269,7 @@ def _replay_plan(
     rates: "FaultRates | None",
 ) -> None:
     """Replay every service of a plan; exit 1 when an SLO was missed."""
+    from seedcorn.report.day import replays
     from seedcorn.report.plan import replayed_page
     from seedcorn.study import pools_replayed, replay_plan
     from seedcorn.wire import outcome_json, read_faults, read_plan
@@ -284,7 +285,8 @@ def _replay_plan(
     pools = pools_replayed(replayed)
     if as_json:
         outcomes = {
-            s.service: (s.outcome, scenario.service(s.service).slo) for s in replayed.services if s.outcome
+            name: (outcome, scenario.service(service.service).slo)
+            for service, name, outcome in replays(replayed)
         }
         typer.echo(outcome_json(replayed.name, outcomes, pools), nl=False)
     else:

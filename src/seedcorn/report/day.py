@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from seedcorn.domain.plan import Deployment, JobPlan, Plan
+from seedcorn.domain.outcome import Outcome
+from seedcorn.domain.plan import Deployment, JobPlan, Plan, ServicePlan
 from seedcorn.report.tables import Page, plain_table
 
 
@@ -24,6 +25,20 @@ def by_offer(deployments: Sequence[Deployment], slots: int) -> list[tuple[Deploy
     return sorted(
         ((named[name], counts) for name, counts in replicas.items()), key=lambda pair: -sum(pair[1])
     )
+
+
+def replays(plan: Plan) -> list[tuple[ServicePlan, str, Outcome]]:
+    """Every service that was replayed, slot by slot where the day has several; with the name of the replay."""
+    found: list[tuple[ServicePlan, str, Outcome]] = []
+    for service in plan.services:
+        if service.outcome is not None and not service.slots:
+            found.append((service, service.service, service.outcome))
+        found += [
+            (service, f"{service.service} from {clock(slot.slot, plan.num_slots)}", slot.outcome)
+            for slot in service.slots
+            if slot.outcome is not None
+        ]
+    return found
 
 
 def elastic_jobs(plan: Plan) -> list[list[JobPlan]]:

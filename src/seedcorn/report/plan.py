@@ -9,7 +9,7 @@ from seedcorn.domain.hardware import PoolName
 from seedcorn.domain.outcome import PoolOutcome
 from seedcorn.domain.plan import Alternative, JobPlan, Plan, ServicePlan
 from seedcorn.domain.workload import RequestClass
-from seedcorn.report.day import by_offer, day_part, elastic_jobs, resale_table, spread
+from seedcorn.report.day import by_offer, day_part, elastic_jobs, replays, resale_table, spread
 from seedcorn.report.outcome import slo_found
 from seedcorn.report.tables import Page, plain_table
 from seedcorn.report.trials import trials_table
@@ -68,11 +68,9 @@ def replayed_page(plan: Plan, pools: Sequence[PoolOutcome]) -> Page:
         "SLO in replay",
         right=("requests", "refused", "retried", "preempted", "output tokens/s", "busy", "attainment"),
     )
-    for service in plan.services:
-        outcome = service.outcome
-        assert outcome is not None  # this page is of a replayed plan
+    for service, name, outcome in replays(plan):
         table.add_row(
-            service.service,
+            name,
             f"{outcome.arrived:,}",
             f"{outcome.refused:,}",
             f"{outcome.retried:,}",
@@ -86,9 +84,9 @@ def replayed_page(plan: Plan, pools: Sequence[PoolOutcome]) -> Page:
         "Every SLO held in replay." if plan.slos_held else "NOT every SLO held in replay.",
         "",
         table,
-        "",
-        _pools_replayed(pools),
     ]
+    if pools:
+        page += ["", _pools_replayed(pools)]
     if (trials := trials_table(plan)) is not None:
         page += ["", trials]
     return page
