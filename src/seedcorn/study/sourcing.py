@@ -206,11 +206,13 @@ def _check_comparable(supply: Supply, limits: Limits) -> None:
             )
     if limits.budget is not None and supply.price is None:
         raise InputError(
-            f"supply {supply.name!r} has no price, and no public fact gives one: with a budget, give 'price_per_chip'"
+            f"supply {supply.name!r} has no price, and no public fact gives one: with a budget, list it under 'supply' "
+            "with a 'price_per_chip'"
         )
     if limits.power_w is not None and supply.power_w is None:
         raise InputError(
-            f"nobody published the power of {supply.chip.name}: with a power limit, give 'power_per_chip'"
+            f"nobody published the power of {supply.chip.name}: with a power limit, list it under 'supply' with a "
+            "'power_per_chip'"
         )
 
 
