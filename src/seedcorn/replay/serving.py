@@ -245,7 +245,7 @@ class _Service:
             self.service_s[g][i] += max(at_s - since_s, 0.0)
             self.drains_s[g][i] = max(at_s, since_s)
             return np.empty(0, dtype=np.int64)
-        batching.advance(i, at_s, running.limits, self.requests, running.state, self.gap_counts)
+        running.run(at_s, self.requests, self.gap_counts)
         gone_s = max(at_s, running.state.clock_s[i])  # a step that has begun ends
         self.service_s[g][i] += max(gone_s - since_s, 0.0)
         lost = np.empty(batching.num_unfinished(i, running.state), dtype=np.int64)
@@ -260,7 +260,7 @@ class _Service:
         """Count as service what a draining replica has run by ``at_s``."""
         if not np.isnan(self.drains_s[g][i]):
             running = self.running[g]
-            batching.advance(i, at_s, running.limits, self.requests, running.state, self.gap_counts)
+            running.run(at_s, self.requests, self.gap_counts)
             drained_s = min(running.state.clock_s[i], at_s)
             self.service_s[g][i] += max(drained_s - self.drains_s[g][i], 0.0)
             self.drains_s[g][i] = np.nan
