@@ -5,22 +5,98 @@ loops of clients, engines that prefill first, and thousands of runs a minute; it
 preemption, routers or percentiles.
 """
 
+from functools import cache
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from seedcorn.domain.offer import Evidence
 from seedcorn.perf import StepModel
-from seedcorn.study.accuracy.serving_rows import Case
+from seedcorn.study.accuracy.serving_rows import Case, drawn_lengths
 
 
-def predicted(case: Case, step: StepModel, request_s: float) -> dict[str, float]:
-    """Mean ``ttft`` and ``tpot`` in seconds, and ``tokens_per_s`` of output.
-
-    Args:
-        request_s: Added to every time to first token, and to nothing else.
-    """
+def predicted(case: Case, step: StepModel) -> dict[str, float]:
+    """Mean ``ttft`` and ``tpot`` in seconds as a client sees them, and ``tokens_per_s`` of output."""
     load = case.load
-    inputs, outputs = case.lengths.astype(np.int64)
+    if load.clients == 0:
+        inputs, outputs = case.lengths.astype(np.int64)
+        ttft_s, tpot_s, token_s = _replayed(
+            _loop(case, step.kv_tokens), inputs, outputs, load.arrival_s, step
+        )
+    else:
+        terms = np.concatenate([step.dense_s, [step.context_s, step.pair_s]])
+        ttft_s, tpot_s, token_s = _weights(_loop(case, step.kv_tokens), tuple(step.tokens.tolist())) @ terms
+    ttft_s, tpot_s = step.seen_by_client(ttft_s, tpot_s, output_tokens=case.output_tokens)
+    return {"ttft": ttft_s, "tpot": tpot_s, "tokens_per_s": 1.0 / token_s}
+
+
+class Loop(NamedTuple):
+    """What decides the order of events, whatever a step takes."""
+
+    input_tokens: float
+    output_tokens: float
+    spread: float
+    num_requests: int
+    clients: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    kv_tokens: int
+    prefills_first: bool
+
+
+def _loop(case: Case, kv_tokens: int) -> Loop:
+    return Loop(
+        case.input_tokens,
+        case.output_tokens,
+        case.load.spread,
+        case.load.num_requests,
+        case.load.clients,
+        case.max_num_seqs,
+        case.max_num_batched_tokens,
+        kv_tokens,
+        case.engine == "sglang",
+    )
+
+
+@cache
+def _weights(loop: Loop, tokens: tuple[float, ...]) -> NDArray[np.float64]:
+    """(3, G + 2): how often each term of a step model is in the mean TTFT, in the mean TPOT and in a token's time.
+
+    Clients that ask again at once make the order of events a matter of counts, not of seconds: all three are linear
+    in the terms. One term at a time is set to a second, the others to none.
+    """
+    inputs, outputs = drawn_lengths(*loop[:3], num_requests=loop.num_requests).astype(np.int64)
+    units = np.eye(len(tokens) + 2)
+    columns = [
+        _replayed(
+            loop,
+            inputs,
+            outputs,
+            np.empty(0),
+            StepModel(
+                tokens=np.array(tokens),
+                dense_s=unit[:-2],
+                context_s=unit[-2],
+                pair_s=unit[-1],
+                kv_tokens=loop.kv_tokens,
+                evidence=Evidence.CALIBRATED,
+            ),
+        )
+        for unit in units
+    ]
+    return np.array(columns).T
+
+
+def _replayed(
+    loop: Loop,
+    inputs: NDArray[np.int64],
+    outputs: NDArray[np.int64],
+    arrival_s: NDArray[np.float64],
+    step: StepModel,
+) -> tuple[float, float, float]:
+    """Mean TTFT and TPOT, and seconds per token of output."""
     ttft_s, decode_s, total_s = _run(
         step.tokens,
         step.dense_s,
@@ -28,20 +104,17 @@ def predicted(case: Case, step: StepModel, request_s: float) -> dict[str, float]
         step.pair_s,
         inputs,
         outputs,
-        load.arrival_s,
-        load.clients,
-        case.max_num_seqs,
-        case.max_num_batched_tokens,
-        step.kv_tokens,
-        case.engine == "sglang",
+        arrival_s,
+        loop.clients,
+        loop.max_num_seqs,
+        loop.max_num_batched_tokens,
+        loop.kv_tokens,
+        loop.prefills_first,
     )
     gaps = outputs - 1
     has_gaps = gaps > 0
-    return {
-        "ttft": float(ttft_s.mean()) + request_s,
-        "tpot": float(np.mean(decode_s[has_gaps] / gaps[has_gaps])) if has_gaps.any() else 0.0,
-        "tokens_per_s": float(outputs.sum() / total_s),
-    }
+    tpot_s = float(np.mean(decode_s[has_gaps] / gaps[has_gaps])) if has_gaps.any() else 0.0
+    return float(ttft_s.mean()), tpot_s, float(total_s / outputs.sum())
 
 
 @njit(cache=True)

@@ -44,6 +44,10 @@ TAKEN = {  # file in the wheel, without _config.json → entry
     "Qwen--Qwen3-Coder-480B-A35B-Instruct": Entry(
         "Qwen/Qwen3-Coder-480B-A35B-Instruct", ("Qwen3-Coder-480B-A35B",), 480, 35, CARD
     ),
+    "Qwen--Qwen3.5-27B": Entry("Qwen/Qwen3.5-27B", (), 27, 27, CARD),
+    "Qwen--Qwen3.5-35B-A3B": Entry("Qwen/Qwen3.5-35B-A3B"),
+    "Qwen--Qwen3.5-122B-A10B": Entry("Qwen/Qwen3.5-122B-A10B", (), 122, 10, CARD),
+    "Qwen--Qwen3.5-397B-A17B": Entry("Qwen/Qwen3.5-397B-A17B", (), 397, 17, CARD),
     "XiaomiMiMo--MiMo-7B-Base": Entry("XiaomiMiMo/MiMo-7B-Base", ("MiMo-7B",)),
     "deepseek-ai--DeepSeek-R1": Entry(
         "deepseek-ai/DeepSeek-R1", ("DeepSeek-R1-0528",), 671, 37, "arXiv:2412.19437"

@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hierarchy import COEFFICIENTS, OFFSETS, Fit, errors
+from hierarchy import COEFFICIENTS, Fit, errors
 from operators import Probe, probes
 from published import runs, vetted
 from seedcorn.domain.hardware import Chip
 from seedcorn.domain.offer import Evidence
-from seedcorn.perf.efficiency import Efficiency
+from seedcorn.domain.workload import EngineName
+from seedcorn.perf.efficiency import ENGINE_FACTORS, Efficiency
 from seedcorn.study.accuracy.folds import ServingFold, Split, curve_key, serving_folds_json, serving_key
 from seedcorn.study.accuracy.serving import CONSTANT
 from seedcorn.study.accuracy.serving_rows import Case
@@ -42,6 +43,7 @@ PRODUCT = "vllm"
 FOLDS = 5
 PROCESSES = 2
 QUANTITIES = ("tpot", "ttft", "e2e", "tokens_per_s")
+COVERED = ("covered", "first covered", "constant")
 
 NINETY = 1.645
 """A normal variable stays within so many standard deviations of its mean 90 % of the time."""
@@ -109,7 +111,7 @@ def _share(full: Fit, parts: Sequence[Part]) -> None:
 
 def _refit(index: int) -> Refit:
     full, part = _shared[0], _shared[1][index]
-    fit = Fit(part.cases, part.operators).starting_from(full).run()
+    fit = Fit(part.cases, part.operators).starting_from(full).run(iterations=3)
     return Refit(
         held=[Held(case, error) for case, error in errors(fit.curve, part.unseen)],
         curves={curve_key(case): fit.curve(case) for case in part.unseen},
@@ -181,22 +183,24 @@ class Sigmas:
     def of(self, chip: Chip, *, is_left_out: bool, families: Counter[str]) -> float:
         """What the step model of a chip says, left out or not."""
         if not is_left_out:
-            return self.known[chip.family]
+            return self.known.get(chip.family, self.inherited)
         return self.inherited if families[chip.family] > 1 else self.alone
 
 
-def sigmas(within: Sequence[Held], across: Sequence[Held], families: Counter[str]) -> Sigmas:
-    """From rows held out within known chips, and from chips left out."""
-    pooled = spread([error for _, error in judged(within)])
+def sigmas(
+    within: Iterable[tuple[Held, float]], across: Iterable[tuple[Held, float]], families: Counter[str]
+) -> Sigmas:
+    """From errors of rows held out within known chips, and of chips left out."""
     own: dict[str, list[float]] = defaultdict(list)
-    for row, error in judged(within):
+    for row, error in within:
         own[row.case.chip.family].append(error)
+    pooled = spread([error for values in own.values() for error in values])
     known = {
         family: (len(values) * spread(values) + POOLED_ROWS * pooled) / (len(values) + POOLED_ROWS)
         for family, values in own.items()
     }
     chips: dict[tuple[bool, str], list[float]] = defaultdict(list)
-    for row, error in judged(across):
+    for row, error in across:
         chips[families[row.case.chip.family] > 1, row.case.chip.name].append(error)
     inherited, alone = (
         float(
@@ -209,14 +213,41 @@ def sigmas(within: Sequence[Held], across: Sequence[Held], families: Counter[str
     return Sigmas(known, inherited, alone)
 
 
-def table(held: Sequence[Held], width: Callable[[Case], float]) -> str:
+@dataclass(frozen=True)
+class Widths:
+    """How uncertain a curve is: of a whole request, and of its first token, which holds more than steps."""
+
+    judged: Sigmas
+    ttft: Sigmas
+
+    def of(self, chip: Chip, *, is_left_out: bool, families: Counter[str]) -> dict[str, float]:
+        """The fields of an :class:`Efficiency` that say so."""
+        whole, first = (
+            sigma.of(chip, is_left_out=is_left_out, families=families) for sigma in (self.judged, self.ttft)
+        )
+        return {"log_sigma": whole, "ttft_log_sigma": max(whole, first)}
+
+
+def widths(within: Sequence[Held], across: Sequence[Held], families: Counter[str]) -> Widths:
+    """From rows held out within known chips, and from chips left out."""
+    return Widths(
+        judged=sigmas(judged(within), judged(across), families),
+        ttft=sigmas(_first_tokens(within), _first_tokens(across), families),
+    )
+
+
+def _first_tokens(held: Iterable[Held]) -> list[tuple[Held, float]]:
+    return [(row, row.error["ttft"]) for row in held if "ttft" in row.error]
+
+
+def table(held: Sequence[Held], width: Callable[[Chip], dict[str, float]]) -> str:
     """Markdown: median absolute error by chip, then averaged over chips; coverage of the intervals."""
     chips: dict[str, list[Held]] = defaultdict(list)
     for row in held:
         chips[row.case.chip.name].append(row)
     lines = [
-        "| chip | rows | TPOT | TTFT | end-to-end | tokens/s | bias | in 90 % interval | constant 60 % |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| chip | rows | TPOT | TTFT | end-to-end | tokens/s | bias | in 90 % interval | TTFT in its | constant 60 % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     columns = defaultdict(list)
     for chip, rows in sorted(chips.items()):
@@ -226,7 +257,11 @@ def table(held: Sequence[Held], width: Callable[[Case], float]) -> str:
             if values:
                 cells[name] = float(np.median(np.abs(np.expm1(values))))
         own = [error for _, error in judged(rows)]
-        cells["covered"] = float(np.mean(np.abs(own) <= NINETY * width(rows[0].case)))
+        sigma = width(rows[0].case.chip)
+        cells["covered"] = float(np.mean(np.abs(own) <= NINETY * sigma["log_sigma"]))
+        first = [error for _, error in _first_tokens(rows)]
+        if first:
+            cells["first covered"] = float(np.mean(np.abs(first) <= NINETY * sigma["ttft_log_sigma"]))
         constant = judged(
             [Held(case, error) for case, error in errors(lambda case: CONSTANT, [row.case for row in rows])]
         )
@@ -235,11 +270,11 @@ def table(held: Sequence[Held], width: Callable[[Case], float]) -> str:
             columns[name].append(value)
         lines.append(
             f"| {chip} | {len(rows)} | {_cells(cells, QUANTITIES)} | {np.expm1(np.median(own)):+.0%} | "
-            f"{_cells(cells, ('covered', 'constant'))} |"
+            f"{_cells(cells, COVERED)} |"
         )
     mean = {name: float(np.mean(values)) for name, values in columns.items()}
     lines.append(
-        f"| **mean over chips** | {len(held)} | {_cells(mean, QUANTITIES)} | | {_cells(mean, ('covered', 'constant'))} |"
+        f"| **mean over chips** | {len(held)} | {_cells(mean, QUANTITIES)} | | {_cells(mean, COVERED)} |"
     )
     return "\n".join(lines)
 
@@ -248,14 +283,14 @@ def _cells(values: dict[str, float], names: Sequence[str]) -> str:
     return " | ".join(f"{values[name]:.1%}" if name in values else "–" for name in names)
 
 
-def write_folds(parts: Sequence[Part], found: Sequence[Refit], sigma: Sigmas, families: Counter[str]) -> None:
+def write_folds(parts: Sequence[Part], found: Sequence[Refit], sigma: Widths, families: Counter[str]) -> None:
     """``serving-folds.json``: every refit's curves of the rows that it did not see."""
     folds = []
     for part, refit in zip(parts, found, strict=True):
         fitted = {case.chip.name for case in part.cases} | {probe.chip.name for probe in part.operators}
         kin = {case.chip.family for case in part.cases} | {probe.chip.family for probe in part.operators}
         chips: dict[str, Chip] = {case.chip.name: case.chip for case in part.unseen}
-        log_sigma = {
+        width = {
             name: sigma.of(chip, is_left_out=name not in fitted, families=families)
             for name, chip in chips.items()
         }
@@ -267,7 +302,7 @@ def write_folds(parts: Sequence[Part], found: Sequence[Refit], sigma: Sigmas, fa
                 curves={
                     key: replace(
                         curve,
-                        log_sigma=log_sigma[key[0]],
+                        **width[key[0]],
                         evidence=Evidence.CALIBRATED if chips[key[0]].family in kin else Evidence.DATASHEET,
                     )
                     for key, curve in refit.curves.items()
@@ -277,15 +312,17 @@ def write_folds(parts: Sequence[Part], found: Sequence[Refit], sigma: Sigmas, fa
     SERVING_FOLDS.write_text(serving_folds_json(folds), encoding="utf-8")
 
 
-def write_curves(fit: Fit, sigma: Sigmas) -> None:
+def write_curves(fit: Fit, sigma: Widths) -> None:
     """``efficiency.toml``: the mean as ``[default]``, then every family that was fitted."""
+    alone = _width_lines([sigma.judged.alone, sigma.ttft.alone])
     lines = [
         "# How far chips get towards their data sheet: written by tools/fit_roofline.py, read by efficiency.py.",
         "# What each coefficient means, how it was fitted and how wrong it is: docs/explanation/step-model.md.",
         f"# Fitted {datetime.date.today()} on published measurements; only coefficients are kept here.",
         "",
         "[default]",
-        *_curve_lines(fit.hierarchy.curve(fit.x, "", "", engine=PRODUCT), sigma.alone),
+        *_curve_lines(fit.hierarchy.curve(fit.x, "", "", engine=PRODUCT)),
+        *alone,
     ]
     chips = {case.chip.name: case.chip for case in fit.cases} | {
         probe.chip.name: probe.chip for probe in fit.operators
@@ -294,31 +331,50 @@ def write_curves(fit: Fit, sigma: Sigmas) -> None:
         lines += [
             "",
             f"[vendor.{vendor}]",
-            *_curve_lines(fit.hierarchy.curve(fit.x, vendor, "", engine=PRODUCT), sigma.alone),
+            *_curve_lines(fit.hierarchy.curve(fit.x, vendor, "", engine=PRODUCT)),
+            *alone,
         ]
     for family, vendor in sorted({(chip.family, chip.vendor) for chip in chips.values()}):
-        own_sigma = sigma.known.get(family, sigma.inherited)
+        own = [of.known.get(family, of.inherited) for of in (sigma.judged, sigma.ttft)]
+        inherited = [max(of.inherited, of.known.get(family, 0.0)) for of in (sigma.judged, sigma.ttft)]
         lines += [
             "",
             f"[family.{family}]",
-            *_curve_lines(fit.hierarchy.curve(fit.x, vendor, family, engine=PRODUCT), own_sigma),
+            *_curve_lines(fit.hierarchy.curve(fit.x, vendor, family, engine=PRODUCT)),
+            *_width_lines(own),
+            *_width_lines(inherited, "inherited_"),
         ]
         cases = [case for case in fit.cases if case.chip.family == family]
         times = [probe for probe in fit.operators if probe.chip.family == family]
         lines += [
-            f"inherited_log_sigma = {max(sigma.inherited, sigma.known.get(family, 0.0)):.3f}",
             f"fitted_rows = {len(cases)}",
             f"fitted_operator_times = {sum(probe.observed_s.shape[0] for probe in times)}",
             f"fitted_on = {_strings(sorted({case.chip.name for case in cases} | {probe.chip.name for probe in times}))}",
             f"sources = {_strings(sorted({case.source for case in cases} | {probe.source for probe in times}))}",
         ]
+    for engine in EngineName:
+        lines += [
+            "",
+            f"[engine.{engine}]",
+            *(f"{kind} = {value:.4g}" for kind, value in against_product(fit, engine)),
+        ]
     EFFICIENCY.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _curve_lines(curve: Efficiency, log_sigma: float) -> list[str]:
-    return [f"{name} = {getattr(curve, name):.4g}" for name in COEFFICIENTS] + [
-        f"log_sigma = {log_sigma:.3f}"
-    ]
+def against_product(fit: Fit, engine: str) -> Iterator[tuple[str, float]]:
+    """What an engine is slower at (above 1) or faster than the engine whose curves are bundled."""
+    for kind in ENGINE_FACTORS:
+        own, product = (fit.hierarchy.get(fit.x, "engine", name, kind) for name in (engine, PRODUCT))
+        yield kind, float(np.exp(own - product))
+
+
+def _curve_lines(curve: Efficiency) -> list[str]:
+    return [f"{name} = {getattr(curve, name):.4g}" for name in COEFFICIENTS]
+
+
+def _width_lines(sigmas_: Sequence[float], prefix: str = "") -> list[str]:
+    whole, first = sigmas_
+    return [f"{prefix}log_sigma = {whole:.3f}", f"{prefix}ttft_log_sigma = {max(whole, first):.3f}"]
 
 
 def _strings(values: Sequence[str]) -> str:
@@ -329,7 +385,7 @@ def engines_table(fit: Fit) -> str:
     """Markdown: what an engine does slower or faster than its family's curve says."""
     lines = ["| engine | arithmetic | host | attention | request |", "|---|---|---|---|---|"]
     for engine in sorted({case.engine for case in fit.cases}):
-        factors = [np.exp(fit.hierarchy.get(fit.x, "engine", engine, name)) for name in OFFSETS]
+        factors = [np.exp(fit.hierarchy.get(fit.x, "engine", engine, name)) for name in ENGINE_FACTORS]
         lines.append(f"| {engine} | " + " | ".join(f"× {factor:.2f}" for factor in factors) + " |")
     return "\n".join(lines)
 
@@ -389,16 +445,16 @@ def main() -> None:
         for split in (Split.MODEL_AND_ENGINE, Split.CHIP)
     )
     families = Counter(family for _, family in {(case.chip.name, case.chip.family) for case in cases})
-    sigma = sigmas(within, across, families)
+    sigma = widths(within, across, families)
     write_curves(full, sigma)
     write_folds(parts, found, sigma, families)
     vetting = "\n".join(f"| {reason} | {count} |" for reason, count in refused.most_common())
     write_page(
         [
             "### Known chips, unseen pairs of model and engine",
-            table(within, lambda case: sigma.of(case.chip, is_left_out=False, families=families)),
+            table(within, lambda chip: sigma.of(chip, is_left_out=False, families=families)),
             "### Chips left out altogether",
-            table(across, lambda case: sigma.of(case.chip, is_left_out=True, families=families)),
+            table(across, lambda chip: sigma.of(chip, is_left_out=True, families=families)),
             "### Operator times (in-sample)",
             operators_table(full),
             "### Engines, as factors on the family's times",

@@ -21,7 +21,7 @@ from seedcorn.domain.offer import Evidence
 from seedcorn.domain.workload import EngineSettings
 from seedcorn.errors import DoesNotFit
 from seedcorn.perf import StepModel
-from seedcorn.perf.efficiency import Efficiency
+from seedcorn.perf.efficiency import ENGINE_FACTORS, Efficiency, slowed
 from seedcorn.perf.memory import kv_tokens
 from seedcorn.perf.roofline import Roofline
 from seedcorn.study.accuracy.serving_rows import Case
@@ -45,23 +45,22 @@ class Prior:
 
 
 COEFFICIENTS = {
-    "memory_share": Prior(0.85, 0.02, 0.03),
-    "compute_share": Prior(0.6, 0.1, 0.1),
+    "memory_share": Prior(0.8, 0.05, 0.06),
+    "compute_share": Prior(0.8, 0.1, 0.1),
     "power_exponent": Prior(0.35, 0.3, 0.02),
-    "eight_bit_share": Prior(0.9, 0.08, 0.06),
+    "eight_bit_share": Prior(0.75, 0.1, 0.12),
+    "four_bit_share": Prior(0.65, 0.15, 0.12),
+    "expert_share": Prior(0.5, 0.2, 0.15),
     "context_share": Prior(0.75, 0.06, 0.08),
-    "pair_share": Prior(0.45, 0.12, 0.12),
+    "pair_share": Prior(0.5, 0.12, 0.12),
     "link_share": Prior(0.6, 0.3, 0.3),
-    "link_latency_s": Prior(10e-6, 0.5, 0.4),
-    "layer_s": Prior(15e-6, 0.7, 0.8),
-    # An eager prefill layer launches the kernels of an eager decode layer, and the slowest decode steps measured
-    # (Ascend 910B, 55 ms for 36 layers) leave those 1.5 ms at the most: a wider prior let 11 rows of one page with
-    # unstated settings say 9 ms.
-    "eager_layer_s": Prior(0.3e-3, 0.6, 0.2),
-    "eager_moe_layer_s": Prior(1.5e-3, 0.6, 0.4),
+    "link_latency_s": Prior(8e-6, 0.5, 0.4),
+    "kernel_s": Prior(4e-6, 0.5, 0.4),
+    "eager_kernel_s": Prior(25e-6, 0.6, 0.2),
     "step_s": Prior(1.5e-3, 0.6, 0.8),
     "sequence_s": Prior(8e-6, 0.7, 0.4),
-    "request_s": Prior(10e-3, 0.5, 0.1),
+    "request_s": Prior(20e-3, 0.5, 0.1),
+    "first_steps": Prior(3.0, 0.5, 0.1),
 }
 """Means from practice: streaming kernels reach 80-90 % of the published bandwidth, large matrix
 multiplications 60-70 % of the peak, a captured kernel follows its predecessor after 1-2 µs and a layer
@@ -70,20 +69,17 @@ has about ten."""
 VENDOR_SIGMA = 1.5
 """A vendor's deviation over a family's: kernels and drivers are the vendor's, for all its families."""
 
-OFFSETS = {
-    "arithmetic": ("compute_share", "pair_share"),
-    "host": ("layer_s", "eager_layer_s", "eager_moe_layer_s", "step_s", "sequence_s"),
-    "attention": ("context_share",),
-    "request": ("request_s",),
+ANCHORED: dict[str, set[str]] = {
+    "arithmetic": {"vllm"},
+    "attention": {"vllm"},
+    "request": {"vllm"},
+    "stream": {"vllm"},
 }
-"""What an engine or a version may be slower or faster at, and the coefficients that it scales."""
-
-ANCHORED: dict[str, set[str]] = {"arithmetic": {"vllm"}, "attention": {"vllm"}, "request": {"vllm"}}
 """Engines that have no factor of their own: a family's kernels are vLLM's by definition, or its shares of the
 data sheet would mean nothing. Its host work is fitted like any engine's, as old releases' rows would bend it."""
 
-ENGINE_SIGMA = {"arithmetic": 0.25, "host": 0.6, "attention": 0.25, "request": 1.0}
-VERSION_SIGMA = {"arithmetic": 0.12, "host": 0.3, "attention": 0.25, "request": 0.5}
+ENGINE_SIGMA = {"arithmetic": 0.25, "host": 0.6, "attention": 0.25, "request": 1.0, "stream": 1.0}
+VERSION_SIGMA = {"arithmetic": 0.12, "host": 0.3, "attention": 0.25, "request": 0.5, "stream": 0.7}
 
 NOISE = {"ttft": 0.2, "tpot": 0.1, "tokens_per_s": 0.1}
 """Scatter of ln(observed) that no step model explains: TTFT also holds the harness's own queues."""
@@ -96,6 +92,9 @@ GROUP_COUNTS_AS = 4.0
 
 DIFFERENCE = 1e-3
 """Step of the logarithms in forward differences."""
+
+STEPS_PER_JACOBIAN = 6
+"""Steps tried, taken or not, before the derivatives are computed anew."""
 
 HUBER = 2.0
 """Residual, in units of the noise, from which it counts linearly."""
@@ -119,7 +118,7 @@ class Hierarchy:
                 add("vendor", vendor, coefficient, VENDOR_SIGMA * prior.family_sigma)
             for family in sorted({chip.family for chip in fitted}):
                 add("family", family, coefficient, prior.family_sigma)
-        for offset in OFFSETS:
+        for offset in ENGINE_FACTORS:
             for engine in sorted({case.engine for case in cases} - ANCHORED.get(offset, set())):
                 add("engine", engine, offset, ENGINE_SIGMA[offset])
             for version in sorted({case.version for case in cases}):
@@ -144,12 +143,19 @@ class Hierarchy:
             )
             for name, prior in COEFFICIENTS.items()
         }
-        for offset, scaled in OFFSETS.items():
-            slower = np.exp(self.get(x, "engine", engine, offset) + self.get(x, "version", version, offset))
-            for name in scaled:
-                values[name] *= slower if name.endswith("_s") else 1.0 / slower
-        values = {name: float(value) for name, value in values.items()}
-        return Efficiency(**values, log_sigma=0.0, evidence=Evidence.CALIBRATED)
+        own = Efficiency(
+            **{name: float(value) for name, value in values.items()},
+            log_sigma=0.0,
+            ttft_log_sigma=0.0,
+            evidence=Evidence.CALIBRATED,
+        )
+        factors = {
+            offset: float(
+                np.exp(self.get(x, "engine", engine, offset) + self.get(x, "version", version, offset))
+            )
+            for offset in ENGINE_FACTORS
+        }
+        return slowed(own, factors)
 
 
 def _engine(case: Case) -> EngineSettings:
@@ -217,29 +223,33 @@ class Fit:
         )
 
     def run(self, iterations: int = 15) -> "Fit":
-        """Levenberg–Marquardt until the loss falls by less than a thousandth."""
+        """Levenberg–Marquardt until the loss falls by less than a thousandth.
+
+        A Jacobian costs sixteen evaluations and changes little, so that it serves for several steps.
+        """
         x, damping = self.x, 1e-2
         residuals = self._residuals(x)
         loss = self._loss(x, residuals)
+        precision = 1.0 / self.hierarchy.sigmas**2
         for _ in range(iterations):
-            jacobian = self._jacobian(x, residuals)
-            pull = np.sqrt(np.minimum(1.0, HUBER / np.maximum(np.abs(residuals), 1e-12)))
-            weighted = jacobian * pull[:, None]
-            precision = 1.0 / self.hierarchy.sigmas**2
-            normal = weighted.T @ weighted + np.diag(precision)
-            gradient = weighted.T @ (residuals * pull) + precision * x
             before = loss
-            for _ in range(8):
+            jacobian = self._jacobian(x, residuals)
+            for _ in range(STEPS_PER_JACOBIAN):
+                pull = np.sqrt(np.minimum(1.0, HUBER / np.maximum(np.abs(residuals), 1e-12)))
+                weighted = jacobian * pull[:, None]
+                normal = weighted.T @ weighted + np.diag(precision)
+                gradient = weighted.T @ (residuals * pull) + precision * x
                 step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -gradient)
                 candidate = x + np.clip(step, -0.5, 0.5)
                 candidate_residuals = self._residuals(candidate)
-                loss = self._loss(candidate, candidate_residuals)
-                if loss < before:
-                    x, residuals, damping = candidate, candidate_residuals, max(damping / 5, 1e-4)
+                candidate_loss = self._loss(candidate, candidate_residuals)
+                if candidate_loss >= loss:
+                    damping *= 5
+                    continue
+                x, residuals, damping = candidate, candidate_residuals, max(damping / 5, 1e-4)
+                loss, gained = candidate_loss, loss - candidate_loss
+                if gained < 1e-3 * loss:
                     break
-                damping *= 5
-            else:
-                break
             if before - loss < 1e-3 * before:
                 break
         self.x = x
@@ -254,14 +264,12 @@ class Fit:
         """Noise-scaled ln(predicted / observed) of every quantity of every case, then of every operator time."""
         values: list[float] = []
         steps: dict[tuple[object, ...], StepModel] = {}
-        request_s: dict[tuple[object, ...], float] = {}
         for case, cache_tokens, weight in zip(self.cases, self.cache_tokens, self.weights, strict=True):
             key = _replica(case)
             if key not in steps:
                 curve = self._curve(x, case)
                 steps[key] = _step_model(case, curve, cache_tokens)
-                request_s[key] = curve.request_s
-            said = predicted(case, steps[key], request_s[key])
+            said = predicted(case, steps[key])
             values += [
                 weight / NOISE[name] * np.log(said[name] / seen) for name, seen in case.observed.items()
             ]
@@ -280,9 +288,9 @@ class Fit:
             moved = x.copy()
             moved[self.hierarchy.at["mean", "", name]] += DIFFERENCE
             slopes[name] = (self._residuals(moved) - residuals) / DIFFERENCE
-        for name, scaled in OFFSETS.items():
+        for name, scaled in ENGINE_FACTORS.items():
             slopes[name] = sum(
-                (slopes[one] if one.endswith("_s") else -slopes[one] for one in scaled),
+                (-slopes[one] if one.endswith("_share") else slopes[one] for one in scaled),
                 start=np.zeros_like(residuals),
             )
         owners = self._owners()
@@ -324,7 +332,7 @@ def errors(curve: Callable[[Case], Efficiency], cases: Iterable[Case]) -> list[t
     found = []
     for case in cases:
         taken = curve(case)
-        said = predicted(case, _step_model(case, taken, _cache_tokens(case)), taken.request_s)
+        said = predicted(case, _step_model(case, taken, _cache_tokens(case)))
         seen = dict(case.observed)
         if "ttft" in seen and "tpot" in seen:
             for latencies in (said, seen):

@@ -1,8 +1,10 @@
 """Operator and per-layer times, held against the parts of the roofline that they are."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,10 @@ from seedcorn.domain.hardware import Chip, Dtype
 from seedcorn.domain.model import ModelName, ModelSpec
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.workload import EngineSettings
+from seedcorn.perf.collectives import all_reduce_s
 from seedcorn.perf.efficiency import Efficiency
 from seedcorn.perf.roofline import Roofline
-from seedcorn.perf.shapes import Linear
+from seedcorn.perf.shapes import EXPERT_KERNELS, Linear
 
 Vector = NDArray[np.float64]
 
@@ -79,7 +82,11 @@ class Probe:
 
 def probes() -> list[Probe]:
     """Every probe there is."""
-    return [*_helix(), *_ascend()]
+    return [*_helix(), *_ascend(), *_aiconfigurator()]
+
+
+OPERATOR_TIMES = Path(__file__).with_name("operator_times.csv")
+"""Kernels timed by aiconfigurator-core 0.12 (Apache-2.0), drawn by ``sample_operators.py``."""
 
 
 def _roofline(model: ModelSpec, chip: Chip, dtype: Dtype, tp: int, curve: Efficiency) -> Roofline:
@@ -152,23 +159,39 @@ def _matmul_probe(file: str, chip: Chip, dtype: Dtype) -> Probe:
     for row in _ascend_rows(file):
         left, right = (tuple(map(int, shape.split(","))) for shape in row["Input Shapes"].split(";")[:2])
         if right[0] * right[1] >= 2**25:
-            shapes.append((left[0], right[1], right[0]))
+            shapes.append((left[0], Linear(name="probe", inputs=right[1], outputs=right[0], layers=1)))
             times.append(float(row["Average Duration(us)"]) / 1e6)
+    return _linears_probe(file, "vllm-ascend operators", chip, dtype, shapes, times, kernels=1)
+
+
+def _linears_probe(
+    name: str,
+    source: str,
+    chip: Chip,
+    dtype: Dtype,
+    shapes: Sequence[tuple[int, Linear]],
+    times_s: Sequence[float],
+    *,
+    kernels: int,
+) -> Probe:
+    """Times of matrix multiplications; routed experts (``kernels`` of them) have a gate and an up matrix in one,
+    whose transpose the down matrix is half of."""
+    alike: dict[Linear, list[int]] = {}
+    for i, (_, linear) in enumerate(shapes):
+        alike.setdefault(linear, []).append(i)
+    tokens = np.array([float(count) for count, _ in shapes])
 
     def predict(curve: Efficiency) -> Vector:
         roofline = _roofline(LLAMA_30B, chip, dtype, 1, curve)
-        return np.array(
-            [
-                roofline.linear_s(
-                    np.array([float(tokens)]), Linear(name="probe", inputs=inputs, outputs=outputs, layers=1)
-                )[0]
-                for tokens, inputs, outputs in shapes
-            ]
-        )
+        found = np.full(len(shapes), kernels * curve.kernel_s)
+        for linear, places in alike.items():
+            found[places] += roofline.matmul_s(tokens[places], linear)
+            if linear.is_routed:
+                down = replace(linear, inputs=linear.outputs // 2, outputs=linear.inputs)
+                found[places] += roofline.linear_s(tokens[places], down)  # with the activation between
+        return found
 
-    return Probe(
-        name=file, source="vllm-ascend operators", chip=chip, observed_s=np.array(times), predict=predict
-    )
+    return Probe(name=name, source=source, chip=chip, observed_s=np.array(times_s), predict=predict)
 
 
 def _attention_probe(file: str, chip: Chip, *, is_decode: bool) -> Probe:
@@ -197,3 +220,74 @@ def _attention_probe(file: str, chip: Chip, *, is_decode: bool) -> Probe:
     return Probe(
         name=file, source="vllm-ascend operators", chip=chip, observed_s=times[keep], predict=predict
     )
+
+
+def _aiconfigurator() -> Iterator[Probe]:
+    """Every operator of every chip that vLLM's kernels were timed on."""
+    with OPERATOR_TIMES.open(encoding="utf-8") as lines:
+        rows = sorted(csv.DictReader(lines), key=_kind)
+    for (chip_name, operator, dtype, engine), times in groupby(rows, key=_kind):
+        chip, of = find_chip(chip_name).chip, list(times)
+        if chip.peak_flop_per_s(Dtype(dtype)) is None:
+            continue  # timed, but unpublished: there is nothing to take a share of
+        name, seconds = f"{engine} {operator} {dtype}", [float(row["microseconds"]) / 1e6 for row in of]
+        if operator in ("matmul", "experts"):
+            kernels = EXPERT_KERNELS if operator == "experts" else 1
+            shapes = [(int(row["tokens"]), _linear(row)) for row in of]
+            yield _linears_probe(name, "aiconfigurator", chip, Dtype(dtype), shapes, seconds, kernels=kernels)
+        elif operator == "all_reduce":
+            yield _all_reduce_probe(name, chip, of, np.array(seconds))
+        else:
+            yield _kernel_probe(name, chip, of, np.array(seconds), is_decode=operator == "decode_attention")
+
+
+def _kind(row: dict[str, str]) -> tuple[str, str, str, str]:
+    return row["chip"], row["operator"], row["dtype"], row["engine"]
+
+
+def _linear(row: dict[str, str]) -> Linear:
+    experts = int(row["experts"] or 1)
+    return Linear(
+        name="probe",
+        inputs=int(row["inputs"]),
+        outputs=int(row["outputs"]) * (2 if experts > 1 else 1),
+        layers=1,
+        experts=experts,
+        experts_per_tok=int(row["experts_per_tok"] or 1),
+    )
+
+
+def _all_reduce_probe(name: str, chip: Chip, rows: Sequence[dict[str, str]], observed_s: Vector) -> Probe:
+    """Collectives of one graph replay: a message of so many 16-bit elements."""
+    chips = np.array([int(row["chips"]) for row in rows])
+    message_bytes = np.array([2.0 * int(row["tokens"]) for row in rows])
+
+    def predict(curve: Efficiency) -> Vector:
+        found = np.empty_like(observed_s)
+        for count in set(chips.tolist()):
+            link = _roofline(LLAMA_30B, chip, Dtype.BF16, count, curve).link()
+            alike = chips == count
+            found[alike] = all_reduce_s(message_bytes[alike], chips=count, link=link)
+        return found
+
+    return Probe(name=name, source="aiconfigurator", chip=chip, observed_s=observed_s, predict=predict)
+
+
+def _kernel_probe(
+    name: str, chip: Chip, rows: Sequence[dict[str, str]], observed_s: Vector, *, is_decode: bool
+) -> Probe:
+    """Grouped-query attention with heads of 128: what it reads (decode), or its pairs (prefill)."""
+    batch, length, heads, kv_heads = (
+        np.array([float(row[field]) for row in rows]) for field in ("tokens", "context", "heads", "kv_heads")
+    )
+    read_bytes = batch * length * 2 * kv_heads * 128 * 2
+    flop = batch * length**2 / 2 * heads * 4 * 128
+    assert chip.memory_bytes_per_s is not None and chip.bf16_flop_per_s is not None
+    bandwidth, peak = chip.memory_bytes_per_s, chip.bf16_flop_per_s
+
+    def predict(curve: Efficiency) -> Vector:
+        if is_decode:
+            return 2 * curve.kernel_s + read_bytes / (curve.context_share * bandwidth)
+        return 2 * curve.kernel_s + flop / (curve.pair_share * peak)
+
+    return Probe(name=name, source="aiconfigurator", chip=chip, observed_s=observed_s, predict=predict)

@@ -24,9 +24,17 @@ def parameters(model: ModelSpec, *, active: bool) -> int:
         unfold = model.kv_lora_rank * heads * (model.qk_nope_head_dim + model.v_head_dim)
         attention = layers * (query + latent + unfold + heads * model.v_head_dim * hidden)
     else:
-        query_and_output = 2 * hidden * heads * model.head_dim
+        linear, gates = model.num_linear_layers, 1 if model.attn_output_gate else 0
+        query_and_output = (2 + gates) * hidden * heads * model.head_dim
         key_and_value = 2 * hidden * model.num_key_value_heads * model.head_dim
-        attention = layers * query_and_output + layers // model.cla_share_factor * key_and_value
+        attention = (layers - linear) * query_and_output
+        attention += (layers - linear) // model.cla_share_factor * key_and_value
+        linear_keys = model.linear_num_key_heads * model.linear_key_head_dim
+        linear_values = model.linear_num_value_heads * model.linear_value_head_dim
+        # query, key; value, output gate, output; decay and step size of every head
+        attention += (
+            linear * hidden * (2 * linear_keys + 3 * linear_values + 2 * model.linear_num_value_heads)
+        )
     moe_layers = layers - model.first_k_dense_replace if model.num_experts else 0
     experts = (model.num_experts_per_tok if active else model.num_experts) + model.n_shared_experts
     expert = 3 * hidden * model.moe_intermediate_size
@@ -245,9 +253,11 @@ def test_the_format_is_also_read_from_beside_the_config(tmp_path):
         ({}, "model_type is missing"),
         (DENSE | {"hidden_act": "gelu"}, "hidden_act 'gelu' has no gate"),
         (
-            DENSE | {"layer_types": ["full_attention"] * 31 + ["linear_attention"]},
-            "full_attention throughout",
+            DENSE | {"layer_types": ["full_attention"] * 31 + ["mamba"]},
+            "layer_types has 'mamba'",
         ),
+        (DENSE | {"layer_types": ["full_attention"]}, "a kind for every layer"),
+        (DENSE | {"layer_types": ["linear_attention"] * 32}, "linear_num_key_heads is missing"),
         (DENSE | {"rope_scaling": {"type": "yarn", "factor": "4"}}, "cannot scale by '4'"),
         (DENSE | {"num_attention_heads": 0}, "at least 1, got 0"),
         (DENSE | {"model_type": "qwen2", "use_sliding_window": True}, "only some layers slide"),

@@ -1,6 +1,6 @@
 """Laws of the step model, and its parts against sums done by hand."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.offer import Evidence, Parallelism
-from seedcorn.domain.workload import EngineSettings
+from seedcorn.domain.workload import EngineName, EngineSettings
 from seedcorn.errors import UnknownFact, Unsupported
 from seedcorn.perf import step_model
-from seedcorn.perf.efficiency import efficiency
+from seedcorn.perf.efficiency import ENGINE_FACTORS, Efficiency, efficiency, slowed
+from seedcorn.perf.memory import element_bytes
 from seedcorn.perf.roofline import (
     COMPUTE_CEILING,
     GRAPH_TOKENS,
@@ -21,6 +22,7 @@ from seedcorn.perf.roofline import (
     expert_imbalance,
     experts_touched,
 )
+from seedcorn.perf.shapes import block_linears
 from tests.perf.examples import DEEPSEEK_V3, LLAMA_3_70B, MIXTRAL_8X7B, a_chip, a_llama
 
 MODELS = st.sampled_from([a_llama(), LLAMA_3_70B, MIXTRAL_8X7B, DEEPSEEK_V3, a_llama(cla_share_factor=2)])
@@ -28,17 +30,20 @@ FAMILIES = st.sampled_from(["hopper", "ampere", "ada", "ascend-910b", "never-mea
 DTYPES = st.sampled_from([Dtype.BF16, Dtype.FP8])
 TPS = st.sampled_from([1, 2, 4, 8])
 
+ALL = [field.name for field in fields(Efficiency)]
+
 PERFECT = replace(
     efficiency(a_chip()),
     memory_share=1.0,
     compute_share=1.0,
     power_exponent=0.0,
     eight_bit_share=1.0,
+    four_bit_share=1.0,
+    expert_share=1.0,
     context_share=1.0,
     pair_share=1.0,
-    layer_s=0.0,
-    eager_layer_s=0.0,
-    eager_moe_layer_s=0.0,
+    kernel_s=0.0,
+    eager_kernel_s=0.0,
     step_s=0.0,
     sequence_s=0.0,
     request_s=0.0,
@@ -173,7 +178,7 @@ def test_shared_caches_are_stored_once_and_read_by_every_layer():
 
 
 def test_steps_larger_than_any_captured_graph_take_at_least_their_launches():
-    slow_host = replace(PERFECT, eager_layer_s=1e-3)
+    slow_host = replace(PERFECT, eager_kernel_s=1e-4)  # ten kernels in each of 32 layers
     replica = a_replica(curve=slow_host)
 
     within, beyond = replica.dense_s(np.array([float(GRAPH_TOKENS), GRAPH_TOKENS + 1.0]))
@@ -205,11 +210,89 @@ def test_the_less_was_measured_the_wider_the_interval():
     assert 0 < fitted.log_sigma < inherits.log_sigma < alone.log_sigma
 
 
+def test_a_first_token_is_less_certain_than_a_whole_request():
+    for family in ("hopper", "ampere", "ada", "blackwell", "x"):
+        curve = efficiency(a_chip(family=family))
+        assert curve.ttft_log_sigma >= curve.log_sigma > 0
+
+
+def test_an_engine_changes_what_it_is_known_to_be_slower_or_faster_at_and_nothing_else():
+    chip = a_chip(name="nvidia-h100-sxm", family="hopper")
+
+    product, other = efficiency(chip), efficiency(chip, EngineName.SGLANG)
+
+    changed = {name for name in ALL if getattr(product, name) != getattr(other, name)}
+    assert changed <= {name for scaled in ENGINE_FACTORS.values() for name in scaled}
+    assert {"first_steps", "request_s"} <= changed
+
+
+def test_a_factor_above_one_makes_every_step_it_touches_longer():
+    chip = a_chip()
+    for kind in ENGINE_FACTORS:
+        plain, slow = (
+            a_replica(chip=chip, curve=slowed(efficiency(chip), factors), tp=2).step_model(kv_tokens=16)
+            for factors in ({}, {kind: 2.0})
+        )
+        asked = {"decode_seqs": 256, "prefill_tokens": 1024, "context_tokens": 100_000, "pairs": 1e7}
+        assert slow.step_s(**asked) >= plain.step_s(**asked)
+        assert slow.request_s + slow.first_steps >= plain.request_s + plain.first_steps
+
+
+def test_layers_of_a_hybrid_with_a_state_do_not_read_the_context():
+    hybrid = a_llama(
+        num_linear_layers=24,
+        linear_num_key_heads=16,
+        linear_num_value_heads=32,
+        linear_key_head_dim=128,
+        linear_value_head_dim=128,
+    )
+    plain, mixed = a_replica(curve=PERFECT), a_replica(hybrid, curve=PERFECT)
+
+    assert mixed.context_s() == pytest.approx(plain.context_s() / 4)
+    assert mixed.pair_s() == pytest.approx(plain.pair_s() / 4)
+
+
+def test_states_of_a_hybrid_are_read_and_written_once_per_sequence():
+    hybrid = a_llama(
+        num_linear_layers=32,
+        linear_num_key_heads=16,
+        linear_num_value_heads=32,
+        linear_key_head_dim=128,
+        linear_value_head_dim=128,
+    )
+    slow_memory = replace(PERFECT, memory_share=1e6)  # weights cost nothing
+    replica = a_replica(hybrid, chip=a_chip(bf16_flop_per_s=1e30), curve=slow_memory)
+
+    states_bytes = 2 * 64 * 32 * 32 * 128 * 128 * 4  # twice: 64 sequences, 32 layers, 32 heads, FP32
+
+    assert replica.chip_s(np.array([64.0]))[0] == pytest.approx(states_bytes / 3.35e12, rel=0.01)
+
+
+@pytest.mark.parametrize("dtype", [Dtype.FP8, Dtype.FP4])
+def test_four_bit_checkpoints_of_mixtures_keep_attention_in_sixteen_bits(dtype):
+    attention = [linear for linear in block_linears(MIXTRAL_8X7B) if linear.name == "q_proj"]
+
+    assert element_bytes(dtype, attention[0]) == (1 if dtype is Dtype.FP8 else 2)
+    assert element_bytes(dtype, block_linears(a_llama())[0]) == dtype.bytes_per_element
+
+
+def test_grouped_experts_reach_less_than_one_large_matrix():
+    replica = a_replica(MIXTRAL_8X7B, curve=replace(PERFECT, expert_share=0.5))
+    gate_up = next(linear for linear in block_linears(MIXTRAL_8X7B) if linear.name == "expert_gate_up_proj")
+    alike = replace(gate_up, experts=1, experts_per_tok=1)
+
+    tokens = np.array([16384.0])
+
+    assert replica.matmul_s(tokens, gate_up)[0] == pytest.approx(
+        2 * replica.matmul_s(gate_up.experts_per_tok * tokens, alike)[0], rel=0.02
+    )
+
+
 def test_no_curve_beats_its_data_sheet():
     for family in ("hopper", "ampere", "ada", "volta", "turing", "cdna3", "blackwell", "ascend-910b", "x"):
         curve = efficiency(a_chip(family=family))
         assert 0 < curve.memory_share <= 1
-        assert 0 < curve.compute_share * max(1.0, curve.eight_bit_share) <= 1
+        assert 0 < curve.compute_share * max(1.0, curve.eight_bit_share, curve.four_bit_share) <= 1
         assert 0 < curve.context_share <= 1
         assert 0 < curve.pair_share <= 1
 

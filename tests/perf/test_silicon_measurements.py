@@ -49,7 +49,7 @@ def errors():
             step = a_step_model(case)
         except Infeasible:
             continue
-        predicted = closed_loop.predicted(case, step, request_s=0.0)
+        predicted = closed_loop.predicted(case, step)
         found.append(
             (
                 (*case.group, case.parallelism),

@@ -2,7 +2,7 @@
 
 Publishers spell one thing in several ways (``n_routed_experts``, ``num_experts``,
 ``num_local_experts``) and write per-layer lists where all layers agree. Both are read. What a
-``ModelSpec`` cannot express (linear or sliding attention in some layers, sparse attention, experts
+``ModelSpec`` cannot express (state-space layers, sparse attention, experts
 in every other layer, MLPs without a gate) is refused: a guess would look like an answer.
 """
 
@@ -29,6 +29,8 @@ ARCHITECTURES = frozenset(
         "qwen2",
         "qwen2_moe",
         "qwen3",
+        "qwen3_5_moe_text",
+        "qwen3_5_text",
         "qwen3_moe",
         "qwen3_vl_moe_text",
         "qwen3_vl_text",
@@ -48,6 +50,9 @@ _TELLTALES = (
     ("alibi", "an MLP without a gate"),
 )
 """Field that gives an architecture away, and what about it a ``ModelSpec`` cannot express."""
+
+LAYER_TYPES = frozenset({"full_attention", "sliding_attention", "linear_attention"})
+"""Kinds of attention that a ``ModelSpec`` counts layers of."""
 
 _EXPERT_COUNTS = ("num_experts", "n_routed_experts", "num_local_experts")
 _EXPERTS_PER_TOKEN = ("num_experts_per_tok", "moe_topk")
@@ -135,7 +140,7 @@ def read_config(
         model_type=config.model_type,
         num_hidden_layers=config.count("num_hidden_layers"),
         hidden_size=config.count("hidden_size"),
-        intermediate_size=config.count("intermediate_size"),
+        intermediate_size=config.count("intermediate_size", "moe_intermediate_size"),
         num_attention_heads=config.count("num_attention_heads"),
         num_key_value_heads=config.count("num_key_value_heads", default=config.count("num_attention_heads")),
         head_dim=_head_dim(config),
@@ -145,6 +150,9 @@ def read_config(
         **_latent_attention(config),
         cla_share_factor=config.count("cla_share_factor", default=1) if config.is_set("use_cla") else 1,
         sliding_window=_sliding_window(config),
+        num_sliding_layers=_layers_of(config, "sliding_attention"),
+        **_linear_layers(config),
+        attn_output_gate=config.is_set("attn_output_gate"),
         max_position_embeddings=_max_length(config),
         torch_dtype=_weights_dtype(config),
         total_params=total_params,
@@ -167,9 +175,8 @@ def _check_architecture(config: _Config) -> None:
     activation = config.values.get("hidden_act", "silu")
     if activation not in _GATED_ACTIVATIONS:
         raise config.refuse(f"hidden_act {activation!r} has no gate", "hidden_act")
-    layer_types = config.values.get("layer_types") or []
-    if layer_types and layer_types != ["full_attention"] * config.count("num_hidden_layers"):
-        raise config.refuse("layer_types is not full_attention throughout", "layer_types")
+    for kind in sorted({str(kind) for kind in _layer_types(config)} - LAYER_TYPES):
+        raise config.refuse(f"layer_types has {kind!r}", "layer_types")
     for key in ("decoder_sparse_step", "moe_layer_freq"):
         if config.count(key, default=1) != 1:
             raise config.refuse("experts are not in every layer", key)
@@ -177,12 +184,35 @@ def _check_architecture(config: _Config) -> None:
         raise config.refuse("some layers have no experts", "mlp_only_layers")
 
 
+def _layer_types(config: _Config) -> list[object]:
+    """Kind of attention of every layer; empty where all attend to everything."""
+    kinds = config.values.get("layer_types") or []
+    if not isinstance(kinds, list) or len(kinds) not in (0, config.count("num_hidden_layers")):
+        raise config.document.error("layer_types: expected a kind for every layer", "layer_types")
+    return kinds
+
+
+def _layers_of(config: _Config, kind: str) -> int:
+    return _layer_types(config).count(kind)
+
+
+def _linear_layers(config: _Config) -> dict[str, int]:
+    """Fields of gated linear attention; none for models without."""
+    layers = _layers_of(config, "linear_attention")
+    if not layers:
+        return {}
+    shape = ("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim")
+    return {"num_linear_layers": layers} | {field: config.count(field) for field in shape}
+
+
 def _mixture(config: _Config) -> dict[str, int]:
     """Fields of a mixture of experts; none for a dense model (Hunyuan calls that one expert)."""
     num_experts = config.count(*_EXPERT_COUNTS, default=0)
     if num_experts <= 1:
         return {}
-    width = config.count("moe_intermediate_size", default=config.count("intermediate_size"))
+    width = config.count(
+        "moe_intermediate_size", default=config.count("intermediate_size", "moe_intermediate_size")
+    )
     return {
         "num_experts": num_experts,
         "num_experts_per_tok": config.count(*_EXPERTS_PER_TOKEN),

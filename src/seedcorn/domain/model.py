@@ -16,7 +16,12 @@ class ModelSpec:
     ``n_shared_experts`` that every token passes. Multi-head latent attention (MLA, DeepSeek) has
     ``kv_lora_rank`` > 0 and caches ``kv_lora_rank + qk_rope_head_dim`` elements per layer.
 
+    A hybrid has ``num_linear_layers`` layers of gated linear attention (Gated DeltaNet, arXiv:2412.06464), which keep
+    a state of constant size instead of a cache, and ``num_sliding_layers`` that attend to ``sliding_window``
+    tokens alone; every other layer attends to all.
+
     Attributes:
+        attn_output_gate: Whether queries come with a gate as wide (Qwen3.5).
         cla_share_factor: Layers that share one KV cache (cross-layer attention, Hunyuan-Large);
             1 everywhere else.
         max_position_embeddings: Longest context the model was made for, in tokens.
@@ -47,6 +52,13 @@ class ModelSpec:
     v_head_dim: int = 0
     cla_share_factor: int = 1
     sliding_window: int = 0
+    num_sliding_layers: int = 0
+    num_linear_layers: int = 0
+    linear_num_key_heads: int = 0
+    linear_num_value_heads: int = 0
+    linear_key_head_dim: int = 0
+    linear_value_head_dim: int = 0
+    attn_output_gate: bool = False
     max_position_embeddings: int | None = None
     torch_dtype: str = "bfloat16"
     total_params: float | None = None
@@ -56,6 +68,11 @@ class ModelSpec:
     def is_moe(self) -> bool:
         """Whether some layers are mixtures of experts."""
         return self.num_experts > 0
+
+    @property
+    def num_full_layers(self) -> int:
+        """Layers whose cache grows with the context."""
+        return self.num_hidden_layers - self.num_sliding_layers - self.num_linear_layers
 
     @property
     def is_mla(self) -> bool:

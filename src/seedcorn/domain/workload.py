@@ -171,9 +171,12 @@ class Slo:
 
 
 class EngineName(StrEnum):
-    """The serving engine whose scheduler the replay follows."""
+    """The serving engine, whose pace the step model takes. The scheduler replayed is vLLM's for all."""
 
     VLLM = "vllm"
+    SGLANG = "sglang"
+    TRTLLM = "trtllm"
+    MINDIE = "mindie"
 
 
 class SchedulingPolicy(StrEnum):

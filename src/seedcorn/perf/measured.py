@@ -134,11 +134,15 @@ def corrected(prior: StepModel, correction: Correction, *, kv_tokens: int | None
     model = corrected_terms(prior, correction.log_factors)
     shares = [_term_shares(model, step) for step in _TYPICAL]
     variance = np.mean([share @ correction.covariance @ share for share in shares])
+    log_sigma = float(np.sqrt(variance + MEASURED_LOG_SIGMA**2))
     return replace(
         model,
         kv_tokens=model.kv_tokens if kv_tokens is None else kv_tokens,
         evidence=Evidence.MEASURED,
-        log_sigma=float(np.sqrt(variance + MEASURED_LOG_SIGMA**2)),
+        log_sigma=log_sigma,
+        request_s=0.0,  # the steps were fitted to TTFTs that hold both
+        first_steps=0.0,
+        ttft_log_sigma=log_sigma,
     )
 
 

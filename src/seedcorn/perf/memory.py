@@ -19,21 +19,22 @@ RUNTIME_BYTES = 730_000_000
 0.19 run of Llama-3.1-8B on an RTX 4090 leaves its 41,408 KV tokens."""
 
 
-def element_bytes(dtype: Dtype, *, is_quantised: bool) -> float:
+def element_bytes(dtype: Dtype, linear: Linear) -> float:
     """Bytes of one weight; what a quantised checkpoint leaves alone is stored in 16 bits at least."""
+    is_quantised = 8 * dtype.bytes_per_element >= linear.fewest_bits
     return dtype.bytes_per_element if is_quantised else max(dtype.bytes_per_element, SIXTEEN_BIT_BYTES)
 
 
 def _stored_bytes(linear: Linear, dtype: Dtype) -> float:
     """Bytes of a weight matrix over all layers and experts, all chips together."""
-    return linear.params * element_bytes(dtype, is_quantised=linear.is_quantised)
+    return linear.params * element_bytes(dtype, linear)
 
 
 def weights_bytes(model: ModelSpec, dtype: Dtype) -> int:
     """Bytes of the whole model's weights, before any split. Embedding and head stay 16-bit."""
-    embeddings = lm_head(model).params * (1 if model.tie_word_embeddings else 2)
+    vocabularies = 1 if model.tie_word_embeddings else 2
     blocks = sum(_stored_bytes(linear, dtype) for linear in block_linears(model))
-    return round(blocks + embeddings * element_bytes(dtype, is_quantised=False))
+    return round(blocks + vocabularies * _stored_bytes(lm_head(model), dtype))
 
 
 def weights_bytes_per_chip(model: ModelSpec, dtype: Dtype, parallelism: Parallelism) -> int:
@@ -48,8 +49,7 @@ def weights_bytes_per_chip(model: ModelSpec, dtype: Dtype, parallelism: Parallel
         _stored_bytes(linear, dtype) / (tp if linear.is_split else 1) for linear in block_linears(model)
     )
     vocabularies = 1 if model.tie_word_embeddings or pp > 1 else 2
-    vocabulary_bytes = lm_head(model).params * element_bytes(dtype, is_quantised=False)
-    return round(blocks * stage_share + vocabularies * vocabulary_bytes / tp)
+    return round(blocks * stage_share + vocabularies * _stored_bytes(lm_head(model), dtype) / tp)
 
 
 def _stage_share(model: ModelSpec, pp: int) -> float:
@@ -63,15 +63,33 @@ def kv_bytes_per_token(model: ModelSpec, *, tp: int = 1) -> float:
     Grouped-query attention stores a key and a value of ``head_dim`` for every KV head
     (arXiv:2305.13245); past ``tp = num_key_value_heads`` the heads are replicated. Multi-head
     latent attention stores one latent that every chip holds whole (arXiv:2405.04434). With
-    cross-layer attention ``cla_share_factor`` layers store one cache (arXiv:2405.12981). Sliding
-    windows are ignored: their cache is counted in full.
+    cross-layer attention ``cla_share_factor`` layers store one cache (arXiv:2405.12981). A window that all
+    layers share is ignored: its cache is counted in full. Layers of a hybrid that do not grow with the
+    context are in :func:`state_bytes_per_sequence`.
     """
-    layers = -(-model.num_hidden_layers // model.cla_share_factor)
+    layers = -(-model.num_full_layers // model.cla_share_factor)
+    return layers * _kv_bytes_per_layer(model, tp)
+
+
+def _kv_bytes_per_layer(model: ModelSpec, tp: int) -> float:
     if model.is_mla:
         elements = model.kv_lora_rank + model.qk_rope_head_dim
     else:
         elements = 2 * -(-model.num_key_value_heads // tp) * model.head_dim
-    return float(layers * elements * SIXTEEN_BIT_BYTES)
+    return float(elements * SIXTEEN_BIT_BYTES)
+
+
+def state_bytes_per_sequence(model: ModelSpec, *, tp: int = 1) -> float:
+    """What a sequence occupies on one of ``tp`` chips however long it is: windows of sliding layers, states of
+    linear ones (a matrix per value head in FP32, ``mamba_ssm_dtype``)."""
+    windows = model.num_sliding_layers * model.sliding_window * _kv_bytes_per_layer(model, tp)
+    return windows + linear_state_bytes(model) / tp
+
+
+def linear_state_bytes(model: ModelSpec) -> float:
+    """States of all linear-attention layers of one sequence, before any split; a step reads and writes them."""
+    matrix = model.linear_key_head_dim * model.linear_value_head_dim
+    return float(4 * model.num_linear_layers * model.linear_num_value_heads * matrix)
 
 
 def reserve_bytes(model: ModelSpec, engine: EngineSettings, *, tp: int = 1) -> int:
@@ -79,11 +97,11 @@ def reserve_bytes(model: ModelSpec, engine: EngineSettings, *, tp: int = 1) -> i
 
     The runtime, plus the activations of the largest step: the gate and up projections with their
     product, the residual stream and its norm for every token, and FP32 logits for every sequence,
-    twice over (raw and processed by the sampler).
+    twice over (raw and processed by the sampler), and what every sequence holds whatever its length.
     """
     width = max(model.intermediate_size, model.moe_intermediate_size * model.num_experts_per_tok)
     per_token = (3 * width // tp + 4 * model.hidden_size) * SIXTEEN_BIT_BYTES
-    per_sequence = 2 * 4 * model.vocab_size
+    per_sequence = 2 * 4 * model.vocab_size + round(state_bytes_per_sequence(model, tp=tp))
     return RUNTIME_BYTES + engine.max_num_batched_tokens * per_token + engine.max_num_seqs * per_sequence
 
 

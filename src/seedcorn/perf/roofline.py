@@ -19,8 +19,15 @@ from seedcorn.domain.workload import EngineSettings
 from seedcorn.errors import UnknownFact, Unsupported
 from seedcorn.perf.collectives import Link, all_reduce_s
 from seedcorn.perf.efficiency import Efficiency, efficiency
-from seedcorn.perf.memory import SIXTEEN_BIT_BYTES, element_bytes, kv_bytes_per_token, kv_tokens
-from seedcorn.perf.shapes import Linear, block_linears, lm_head
+from seedcorn.perf.memory import (
+    SIXTEEN_BIT_BYTES,
+    element_bytes,
+    kv_bytes_per_token,
+    kv_tokens,
+    linear_state_bytes,
+    state_bytes_per_sequence,
+)
+from seedcorn.perf.shapes import Linear, block_linears, lm_head, num_kernels
 from seedcorn.perf.step_model import StepModel
 
 TOKENS = np.array(
@@ -89,7 +96,7 @@ def step_model(
         dtype=dtype,
         parallelism=parallelism,
         engine=engine,
-        curve=efficiency(chip),
+        curve=efficiency(chip, engine.engine),
     )
     return replica.step_model(kv_tokens=capacity)
 
@@ -170,6 +177,9 @@ class Roofline:
             kv_tokens=kv_tokens,
             evidence=self.curve.evidence,
             log_sigma=self.curve.log_sigma,
+            request_s=self.curve.request_s,
+            first_steps=self.curve.first_steps,
+            ttft_log_sigma=self.curve.ttft_log_sigma,
         )
 
     def dense_s(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -184,26 +194,54 @@ class Roofline:
             blocks_s += self.linear_s(tokens, linear)
         # Only the last token of each sequence passes the output head.
         head_s = self.linear_s(self._sequences(tokens), lm_head(self.model))
-        gaps_s = self.curve.layer_s * self.model.num_hidden_layers
-        return blocks_s + head_s + self._all_reduces_s(tokens) + gaps_s
+        gaps_s = self.curve.kernel_s * num_kernels(self.model)
+        return blocks_s + head_s + self._states_s(tokens) + self._all_reduces_s(tokens) + gaps_s
+
+    def _states_s(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(G,) seconds to read what each sequence holds whatever its length, and to write linear states back."""
+        tp = self.parallelism.tp
+        moved = state_bytes_per_sequence(self.model, tp=tp) + linear_state_bytes(self.model) / tp
+        return self._sequences(tokens) * moved / (self.curve.context_share * self._memory_bytes_per_s())
 
     def linear_s(self, tokens: NDArray[np.float64], linear: Linear) -> NDArray[np.float64]:
-        """(G,) seconds of one weight matrix over all its layers."""
-        split = self.parallelism.tp if linear.is_split else 1
-        width = element_bytes(self.dtype, is_quantised=linear.is_quantised)
-        elements = linear.inputs * linear.outputs / split
-        passes = tokens * linear.experts_per_tok
-        read, busiest = np.ones_like(tokens), np.ones_like(tokens)
+        """(G,) seconds of one weight matrix over all its layers, with the kernels around it.
+
+        What a matrix multiplication reads and writes, the element-wise kernels around it move once more.
+        """
+        return (self.matmul_s(tokens, linear) + self._activation_s(tokens, linear)) * linear.layers
+
+    def matmul_s(self, tokens: NDArray[np.float64], linear: Linear) -> NDArray[np.float64]:
+        """(G,) seconds of one weight matrix alone, in one layer."""
+        elements = linear.inputs * linear.outputs / self._split(linear)
+        read = np.ones_like(tokens)
         if linear.is_routed:
             read = experts_touched(tokens, experts=linear.experts, per_token=linear.experts_per_tok)
-            busiest = expert_imbalance(tokens, per_token=linear.experts_per_tok, ep=self.parallelism.ep)
-        bandwidth = self.curve.memory_share * self._memory_bytes_per_s()
-        activation_s = passes * (linear.inputs + linear.outputs) / split * SIXTEEN_BIT_BYTES / bandwidth
-        memory_s = read * elements * width / bandwidth + activation_s
-        compute_s = 2.0 * passes * elements / self._matmul_flop_per_s(linear)
-        matmul_s = (memory_s**SHARPNESS + compute_s**SHARPNESS) ** (1.0 / SHARPNESS)
-        # What a matrix multiplication reads and writes, the element-wise kernels around it move once more.
-        return (matmul_s + activation_s) * busiest * linear.layers
+        width = element_bytes(self.dtype, linear)
+        memory_s = read * elements * width / self._sustained_bytes_per_s() + self._activation_s(
+            tokens, linear
+        )
+        compute_s = self._busiest(tokens, linear) * (
+            2.0 * tokens * linear.experts_per_tok * elements / self._matmul_flop_per_s(linear)
+        )
+        joined: NDArray[np.float64] = (memory_s**SHARPNESS + compute_s**SHARPNESS) ** (1.0 / SHARPNESS)
+        return joined
+
+    def _activation_s(self, tokens: NDArray[np.float64], linear: Linear) -> NDArray[np.float64]:
+        """(G,) seconds to read a matrix multiplication's inputs and write its outputs, in one layer."""
+        passes = self._busiest(tokens, linear) * tokens * linear.experts_per_tok
+        moved: NDArray[np.float64] = (
+            passes * (linear.inputs + linear.outputs) / self._split(linear) * SIXTEEN_BIT_BYTES
+        )
+        return moved / self._sustained_bytes_per_s()
+
+    def _busiest(self, tokens: NDArray[np.float64], linear: Linear) -> NDArray[np.float64]:
+        """(G,) tokens on the chip that has most of them, over the mean: experts spread whole are not used evenly."""
+        if not linear.is_routed:
+            return np.ones_like(tokens)
+        return expert_imbalance(tokens, per_token=linear.experts_per_tok, ep=self.parallelism.ep)
+
+    def _split(self, linear: Linear) -> int:
+        return self.parallelism.tp if linear.is_split else 1
 
     def context_s(self) -> float:
         """Seconds of decode attention per KV token read: its bytes and, where many heads share a cached
@@ -226,7 +264,7 @@ class Roofline:
     def _attention_s(self, flop_per_head: int) -> float:
         """Seconds of attention's arithmetic over all layers, for one pair."""
         flop = self.model.num_attention_heads / self.parallelism.tp * flop_per_head
-        return flop * self.model.num_hidden_layers / (self.curve.pair_share * self._sixteen_bit_flop_per_s())
+        return flop * self.model.num_full_layers / (self.curve.pair_share * self._sixteen_bit_flop_per_s())
 
     def _sequences(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
         """(G,) sequences that such a step emits a token for: all tokens are taken to be decoded, until
@@ -235,10 +273,7 @@ class Roofline:
 
     def _eager_s(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
         """(G,) seconds the host takes to launch a step's kernels one by one; 0 under a captured graph."""
-        model = self.model
-        moe_layers = model.num_hidden_layers - model.first_k_dense_replace if model.is_moe else 0
-        dense_layers = model.num_hidden_layers - moe_layers
-        launches_s = dense_layers * self.curve.eager_layer_s + moe_layers * self.curve.eager_moe_layer_s
+        launches_s = num_kernels(self.model) * self.curve.eager_kernel_s
         return np.where(tokens > GRAPH_TOKENS, launches_s, 0.0)
 
     def _all_reduces_s(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -250,10 +285,10 @@ class Roofline:
         if self.parallelism.tp == 1:
             return np.zeros_like(tokens)
         message_bytes = tokens * self.model.hidden_size * SIXTEEN_BIT_BYTES
-        once_s = all_reduce_s(message_bytes, chips=self.parallelism.tp, link=self._link())
+        once_s = all_reduce_s(message_bytes, chips=self.parallelism.tp, link=self.link())
         return 2 * self.model.num_hidden_layers * once_s
 
-    def _link(self) -> Link:
+    def link(self) -> Link:
         """What joins the chips: their scale-up link where it reaches, else the host interface."""
         chip, tp = self.chip, self.parallelism.tp
         if chip.link_bytes_per_s is not None and tp <= chip.scale_up_domain:
@@ -263,6 +298,10 @@ class Roofline:
         else:
             raise UnknownFact(chip.name, f"a link that joins {tp} chips")
         return Link(bytes_per_s=self.curve.link_share * bytes_per_s, latency_s=self.curve.link_latency_s)
+
+    def _sustained_bytes_per_s(self) -> float:
+        """Memory traffic while weights stream."""
+        return self.curve.memory_share * self._memory_bytes_per_s()
 
     def _memory_bytes_per_s(self) -> float:
         if self.chip.memory_bytes_per_s is None:
@@ -278,17 +317,18 @@ class Roofline:
 
     def _matmul_flop_per_s(self, linear: Linear) -> float:
         """What a large matrix multiplication sustains in the format that this matrix is held in."""
-        width = self.dtype.bytes_per_element
-        if not linear.is_quantised or width >= SIXTEEN_BIT_BYTES:
+        grouped = self.curve.expert_share if linear.is_routed else 1.0
+        width = element_bytes(self.dtype, linear)
+        if width >= SIXTEEN_BIT_BYTES:
             peak = self._sixteen_bit_flop_per_s()
-            return peak * self._compute_share(peak)
+            return peak * self._compute_share(peak) * grouped
         low_peak = self.chip.peak_flop_per_s(self.dtype)
         if low_peak is None:
             raise UnknownFact(self.chip.name, f"{self.dtype} peak")
         # An operation on half the bits takes about half the energy.
-        return (
-            low_peak * self._compute_share(low_peak * width / SIXTEEN_BIT_BYTES) * self.curve.eight_bit_share
-        )
+        share = self._compute_share(low_peak * width / SIXTEEN_BIT_BYTES)
+        low = self.curve.four_bit_share if width < 1 else self.curve.eight_bit_share
+        return low_peak * share * low * grouped
 
     def _compute_share(self, sixteen_bit_flop_per_s: float) -> float:
         """Share of the peak that the chip's power limit lets it sustain: many a data sheet's peak cannot be

@@ -4,7 +4,7 @@ Everything in ``perf`` that asks "how many parameters, bytes or FLOP" asks this 
 memory and time cannot disagree about a model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seedcorn.domain.model import ModelSpec
 
@@ -19,8 +19,9 @@ class Linear:
         experts_per_tok: Copies that one token passes.
         is_split: Whether tensor parallelism divides it. Latent projections of MLA and routers are
             held whole by every chip.
-        is_quantised: Whether a quantised checkpoint stores it in the low format. Routers and the
-            output head keep 16 bits in the published fp8, int8 and fp4 checkpoints.
+        fewest_bits: Formats below keep it in 16 bits. Routers and the output head are never quantised in the
+            published fp8, int8 and fp4 checkpoints; attention and shared experts of a mixture not below 8 bits
+            (``hf_quant_config.json`` of Kimi-K2.6-NVFP4, GLM-5.1-NVFP4, Qwen3.5-397B-A17B-NVFP4 and others).
     """
 
     name: str
@@ -30,7 +31,7 @@ class Linear:
     experts: int = 1
     experts_per_tok: int = 1
     is_split: bool = True
-    is_quantised: bool = True
+    fewest_bits: int = 4
 
     @property
     def is_routed(self) -> bool:
@@ -51,14 +52,27 @@ class Linear:
 def _attention(model: ModelSpec) -> tuple[Linear, ...]:
     """Grouped-query attention (arXiv:2305.13245); with cross-layer attention (arXiv:2405.12981)
     only one layer in ``cla_share_factor`` projects keys and values."""
-    layers, hidden = model.num_hidden_layers, model.hidden_size
+    layers, hidden = model.num_hidden_layers - model.num_linear_layers, model.hidden_size
     query, key_value = (
         heads * model.head_dim for heads in (model.num_attention_heads, 2 * model.num_key_value_heads)
     )
+    asked = (2 if model.attn_output_gate else 1) * query
     return (
-        Linear(name="q_proj", inputs=hidden, outputs=query, layers=layers),
+        Linear(name="q_proj", inputs=hidden, outputs=asked, layers=layers),
         Linear(name="kv_proj", inputs=hidden, outputs=key_value, layers=-(-layers // model.cla_share_factor)),
         Linear(name="o_proj", inputs=query, outputs=hidden, layers=layers),
+    )
+
+
+def _linear_attention(model: ModelSpec) -> tuple[Linear, ...]:
+    """Gated DeltaNet (arXiv:2412.06464): queries, keys, values and gate, two scalars a head, and back."""
+    layers, hidden, heads = model.num_linear_layers, model.hidden_size, model.linear_num_value_heads
+    keys = model.linear_num_key_heads * model.linear_key_head_dim
+    values = heads * model.linear_value_head_dim
+    return (
+        Linear(name="in_proj_qkvz", inputs=hidden, outputs=2 * (keys + values), layers=layers),
+        Linear(name="in_proj_ba", inputs=hidden, outputs=2 * heads, layers=layers, fewest_bits=16),
+        Linear(name="out_proj", inputs=values, outputs=hidden, layers=layers),
     )
 
 
@@ -115,7 +129,7 @@ def _mixture(model: ModelSpec, layers: int) -> tuple[Linear, ...]:
             outputs=experts,
             layers=layers,
             is_split=False,
-            is_quantised=False,
+            fewest_bits=16,
         ),
         Linear(
             name="expert_gate_up_proj",
@@ -143,10 +157,17 @@ def block_linears(model: ModelSpec) -> tuple[Linear, ...]:
     dense_layers = model.first_k_dense_replace if model.is_moe else model.num_hidden_layers
     moe_layers = model.num_hidden_layers - dense_layers
     dense = _gated_mlp("", model.hidden_size, model.intermediate_size, dense_layers)
-    return (
-        *attention,
+    found = (
+        *(attention if model.num_linear_layers < model.num_hidden_layers else ()),
+        *(_linear_attention(model) if model.num_linear_layers else ()),
         *(dense if dense_layers else ()),
         *(_mixture(model, moe_layers) if moe_layers else ()),
+    )
+    if not model.is_moe:
+        return found
+    return tuple(
+        linear if linear.is_routed else replace(linear, fewest_bits=max(linear.fewest_bits, 8))
+        for linear in found
     )
 
 
@@ -157,7 +178,34 @@ def lm_head(model: ModelSpec) -> Linear:
         inputs=model.hidden_size,
         outputs=model.vocab_size,
         layers=1,
-        is_quantised=False,
+        fewest_bits=16,
+    )
+
+
+ATTENTION_KERNELS = 5
+"""Beside the projections: two norms, rotary embedding with the cache's write, attention and its reduction."""
+
+EXPERT_KERNELS = 5
+"""Of routed experts alone: sort, two grouped matrix multiplications with the activation between, sum."""
+
+
+def num_kernels(model: ModelSpec) -> int:
+    """Kernels of all layers, as engines fuse them (vLLM 0.19's traces, give or take one).
+
+    Queries, keys and values are one matrix multiplication, gate and up another; MLA adds its latent
+    projections, their norm and the two batched ones that absorb keys and values. A mixture adds router and
+    top-k; shared experts run as a gated MLP.
+    """
+    attention = ATTENTION_KERNELS + (
+        6 if model.is_mla else 2
+    )  # linear attention has as many as the grouped kind
+    gated_mlp = 3
+    dense_layers = model.first_k_dense_replace if model.is_moe else model.num_hidden_layers
+    mixture = 2 + EXPERT_KERNELS + (gated_mlp if model.n_shared_experts else 0)
+    return (
+        model.num_hidden_layers * attention
+        + dense_layers * gated_mlp
+        + (model.num_hidden_layers - dense_layers) * mixture
     )
 
 

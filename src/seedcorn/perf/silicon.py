@@ -22,7 +22,7 @@ from platformdirs import user_cache_path
 from seedcorn.domain.hardware import Chip, ChipName, Dtype
 from seedcorn.domain.model import ModelSpec
 from seedcorn.domain.offer import Evidence, Parallelism
-from seedcorn.domain.workload import EngineSettings
+from seedcorn.domain.workload import EngineName, EngineSettings
 from seedcorn.errors import Unsupported
 from seedcorn.perf.memory import kv_tokens
 from seedcorn.perf.roofline import check_supported
@@ -157,6 +157,8 @@ def silicon_step_model(
     """
     check_supported(model, chip, dtype=dtype, parallelism=parallelism, chips_per_node=chips_per_node)
     capacity = kv_tokens(model, chip, dtype=dtype, parallelism=parallelism, engine=engine)
+    if engine.engine is not EngineName.VLLM:
+        raise Unsupported(f"{PACKAGE}'s times are read as vLLM runs them, not {engine.engine}")
     _check_timed(model, chip, dtype)
     sampled = Sampled(
         chip=chip.name,
@@ -189,6 +191,7 @@ def fitted(samples: Samples, *, pp: int, kv_tokens: int) -> StepModel:
         kv_tokens=kv_tokens,
         evidence=Evidence.SILICON,
         log_sigma=LOG_SIGMA,
+        ttft_log_sigma=LOG_SIGMA,
     )
 
 

@@ -1,6 +1,6 @@
 """The step model: all that the replay knows of a replica's hardware."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,10 @@ class StepModel:
         kv_tokens: KV-cache capacity after weights and reserve.
         log_sigma: Standard deviation of ln(true step time / this one): the prediction's own
             uncertainty. 0 where the numbers are taken as exact.
+        request_s: What a client's TTFT holds beside any step (HTTP, tokenisation, streaming); the replay
+            knows nothing of it. 0 where the steps were fitted to what clients saw.
+        first_steps: Decode steps that a client's TTFT holds besides, likewise.
+        ttft_log_sigma: As ``log_sigma``, of a TTFT, which holds more that no step explains; at least as large.
         evidence: Grade of the least trusted fact inside.
     """
 
@@ -39,6 +43,9 @@ class StepModel:
     kv_tokens: int
     evidence: Evidence
     log_sigma: float = 0.0
+    request_s: float = 0.0
+    first_steps: float = 0.0
+    ttft_log_sigma: float = 0.0
 
     def __post_init__(self) -> None:
         assert self.tokens.shape == self.dense_s.shape and self.tokens.ndim == 1 and self.tokens.shape[0] >= 2
@@ -62,14 +69,20 @@ class StepModel:
         slope = (dense[i + 1] - dense[i]) / (grid[i + 1] - grid[i])
         return float(dense[i] + slope * (x - grid[i]) + self.context_s * context_tokens + self.pair_s * pairs)
 
+    def seen_by_client(self, ttft_s: float, tpot_s: float, *, output_tokens: float) -> tuple[float, float]:
+        """TTFT and TPOT of a replayed request as its client measures them.
+
+        What holds the first token back does not hold up the last, so that the gaps seem shorter.
+        """
+        gaps = max(output_tokens - 1, 1.0)
+        held_s = min(self.first_steps, gaps / 2) * tpot_s
+        return ttft_s + self.request_s + held_s, tpot_s - held_s / gaps
+
     def slowed(self, factor: float) -> "StepModel":
         """The same replica with every step ``factor`` times as long."""
-        return StepModel(
-            tokens=self.tokens,
+        return replace(
+            self,
             dense_s=self.dense_s * factor,
             context_s=self.context_s * factor,
             pair_s=self.pair_s * factor,
-            kv_tokens=self.kv_tokens,
-            evidence=self.evidence,
-            log_sigma=self.log_sigma,
         )

@@ -134,7 +134,7 @@ def predict_serving(question: ServingQuestion, measurements: Sequence[Measuremen
         load=question.load,
         kv_tokens=predicted.kv_tokens,
         requests=found.likely.arrived,
-        ttft_s=found.latency(lambda outcome: outcome.ttft),
+        ttft_s=found.ttft(predicted),
         tpot_s=found.latency(lambda outcome: outcome.tpot),
         output_tokens_per_s=found.tokens_per_s(times=times),
         evidence=predicted.evidence,
@@ -180,6 +180,17 @@ class _Found:
     fast: Outcome
     slow: Outcome | None
     least_tokens_per_s: float
+
+    def ttft(self, model: StepModel) -> dict[Statistic, Interval]:
+        """As a client sees it: with what it holds beside the steps of the prompt, and as uncertain as TTFTs are."""
+        wider = math.exp(_Z * (max(model.ttft_log_sigma, model.log_sigma) - model.log_sigma))
+        held_s = model.request_s + model.first_steps * self.likely.tpot.mean_s
+        return {
+            statistic: Interval(
+                value=seen.value + held_s, low=(seen.low + held_s) / wider, high=(seen.high + held_s) * wider
+            )
+            for statistic, seen in self.latency(lambda outcome: outcome.ttft).items()
+        }
 
     def latency(self, of: Callable[[Outcome], Latency]) -> dict[Statistic, Interval]:
         """The interval of each statistic. The ends are ordered: a percentile may fall where steps grow."""

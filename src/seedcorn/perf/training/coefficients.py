@@ -20,7 +20,8 @@ class Coefficients:
         expert_share: The same for grouped expert matrices, as a factor on ``gemm_share``.
         elementwise_bytes: Memory traffic of norms, activations and residuals, per layer and unit of
             ``hidden_size``, forward and backward.
-        routed_bytes: The same of permutation and activation, per routed expert of a token.
+        routed_traffic: The same of permutation and activation, per routed expert of a token, over that of a layer:
+            kernels of one kind, so that a publisher of dense models says how well experts' run too.
         layer_launch_s: Host time to launch one layer of one microbatch, forward and backward.
         tp_exposed_share / ep_exposed_share: Communication time that computation does not hide.
         dp_overlap: Order of the norm that joins computation and data-parallel reduction: 1 adds
@@ -42,7 +43,7 @@ class Coefficients:
     low_precision_share: float
     expert_share: float
     elementwise_bytes: float
-    routed_bytes: float
+    routed_traffic: float
     layer_launch_s: float
     tp_exposed_share: float
     ep_exposed_share: float

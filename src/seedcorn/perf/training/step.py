@@ -229,8 +229,8 @@ def _power_factor(facts: Facts, fitted: Coefficients) -> float:
 
 def _elementwise_bytes(shape: TrainingShape, fitted: Coefficients) -> float:
     """Memory traffic of a token besides weights: every layer once, and once per routed expert it passes."""
-    routed = fitted.routed_bytes * shape.moe_layers * shape.num_experts_per_tok
-    return shape.hidden_size * (fitted.elementwise_bytes * shape.num_hidden_layers + routed)
+    routed = fitted.routed_traffic * shape.moe_layers * shape.num_experts_per_tok
+    return fitted.elementwise_bytes * shape.hidden_size * (shape.num_hidden_layers + routed)
 
 
 def _weight_traffic_s(shape: TrainingShape, facts: Facts, layouts: Layouts, microbatch: Floats) -> Floats:

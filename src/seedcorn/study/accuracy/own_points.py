@@ -43,7 +43,7 @@ def after_own_points(rows: Sequence[Case], curve: Efficiency) -> Iterator[Residu
     correction = fitted_correction(step_model_of(rows[0], curve), lambda tried: residuals(tried, evidence))
     for case in judged:
         step = corrected(step_model_of(case, curve), correction, kv_tokens=None)
-        said, seen = by_step(case, step, request_s=0.0)[Quantity.E2E], measured(case)[Quantity.E2E]
+        said, seen = by_step(case, step)[Quantity.E2E], measured(case)[Quantity.E2E]
         constant = predicted(case, CONSTANT)[Quantity.E2E].value
         log_error = log(said / seen)
         yield Residual(

@@ -21,17 +21,20 @@ CONSTANT = Efficiency(
     compute_share=0.6,
     power_exponent=0.0,
     eight_bit_share=1.0,
+    four_bit_share=1.0,
+    expert_share=1.0,
     context_share=0.6,
     pair_share=0.6,
     link_share=0.6,
     link_latency_s=0.0,
-    layer_s=0.0,
-    eager_layer_s=0.0,
-    eager_moe_layer_s=0.0,
+    kernel_s=0.0,
+    eager_kernel_s=0.0,
     step_s=0.0,
     sequence_s=0.0,
     request_s=0.0,
+    first_steps=0.0,
     log_sigma=0.0,
+    ttft_log_sigma=0.0,
     evidence=Evidence.DATASHEET,
 )
 """The baseline: every resource at 60 % of its data sheet, nothing else."""
@@ -95,7 +98,7 @@ def predicted(case: Case, curve: Efficiency) -> dict[Quantity, Interval]:
     have, so that both ends of the interval are replayed.
     """
     step = step_model_of(case, curve)
-    likely = by_step(case, step, request_s=curve.request_s)
+    likely = by_step(case, step)
     factor = math.exp(HALF_WIDTH * step.log_sigma)
     if case.load.clients:
         ends = [
@@ -103,25 +106,28 @@ def predicted(case: Case, curve: Efficiency) -> dict[Quantity, Interval]:
             for f in (factor, 1 / factor)
         ]
     else:
-        ends = [by_step(case, step.slowed(f), request_s=f * curve.request_s) for f in (factor, 1 / factor)]
-    return {
-        q: Interval(
-            value=value, low=min(value, *(end[q] for end in ends)), high=max(value, *(end[q] for end in ends))
+        ends = [by_step(case, step.slowed(f)) for f in (factor, 1 / factor)]
+    wider = math.exp(HALF_WIDTH * max(step.ttft_log_sigma - step.log_sigma, 0.0))
+    found = {}
+    for q, value in likely.items():
+        extra = wider if q is Quantity.TTFT else 1.0
+        found[q] = Interval(
+            value=value,
+            low=min(value, *(end[q] for end in ends)) / extra,
+            high=max(value, *(end[q] for end in ends)) * extra,
         )
-        for q, value in likely.items()
-    }
+    return found
 
 
-def by_step(case: Case, step: StepModel, *, request_s: float) -> dict[Quantity, float]:
-    """Means over a row's requests, by replay.
-
-    Args:
-        request_s: Added to every time to first token, and to nothing else.
-    """
+def by_step(case: Case, step: StepModel) -> dict[Quantity, float]:
+    """Means over a row's requests as a client sees them, by replay."""
     outcome = _outcome(case, step)
+    ttft_s, tpot_s = step.seen_by_client(
+        outcome.ttft.mean_s, outcome.tpot.mean_s, output_tokens=case.output_tokens
+    )
     found = {
-        Quantity.TTFT: outcome.ttft.mean_s + request_s,
-        Quantity.TPOT: outcome.tpot.mean_s,
+        Quantity.TTFT: ttft_s,
+        Quantity.TPOT: tpot_s,
         Quantity.TOKENS_PER_S: outcome.output_tokens_per_s,
     }
     return _with_end_to_end(case, found)

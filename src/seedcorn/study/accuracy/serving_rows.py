@@ -133,14 +133,23 @@ class Case:
         """(2, num_requests) input and output tokens: as the run had them, or drawn, the same for every case."""
         if self.load.lengths is not None:
             return self.load.lengths.astype(np.int32)
-        means = np.array([[self.input_tokens], [self.output_tokens]])
-        draws = 2 * np.take(_DRAWS, np.arange(self.load.num_requests), axis=1, mode="wrap") - 1
-        return np.maximum(1, np.rint(means * (1 + self.load.spread * draws))).astype(np.int32)
+        return drawn_lengths(
+            self.input_tokens, self.output_tokens, self.load.spread, num_requests=self.load.num_requests
+        )
 
     @property
     def group(self) -> tuple[str, str, str, str]:
         """Rows that stand or fall together: same chip, model, format and engine version."""
         return self.chip.name, self.model.name, self.dtype, self.version
+
+
+def drawn_lengths(
+    input_tokens: float, output_tokens: float, spread: float, *, num_requests: int
+) -> NDArray[np.int32]:
+    """(2, num_requests) lengths, uniform within ± ``spread`` of their means; the same draws for all."""
+    means = np.array([[input_tokens], [output_tokens]])
+    draws = 2 * np.take(_DRAWS, np.arange(num_requests), axis=1, mode="wrap") - 1
+    return np.maximum(1, np.rint(means * (1 + spread * draws))).astype(np.int32)
 
 
 def read_cases(
@@ -175,7 +184,7 @@ def _case(row: Mapping[str, str], *, any_source: bool) -> Case:
     if reader is None and not any_source:
         raise Unusable("source without a replayable load")
     try:
-        case = (reader or _stated)(row, chip, model, _dtype(row, chip))
+        case = (reader or _stated)(row, chip, model, _dtype(row, chip, model))
     except ValueError:
         raise Unusable("a number that is none") from None
     if not case.observed or min(*case.observed.values(), case.input_tokens, case.output_tokens) <= 0:
@@ -204,13 +213,13 @@ def _model(name: str) -> ModelSpec:
         raise Unusable("model not in the catalogue") from None
 
 
-def _dtype(row: Mapping[str, str], chip: Chip) -> Dtype:
-    """Format of the weights. A checkpoint's own format is 16-bit unless its name or maker says fp8."""
+def _dtype(row: Mapping[str, str], chip: Chip, model: ModelSpec) -> Dtype:
+    """Format of the weights. A checkpoint's own format is 16-bit unless its name or its config says fp8."""
     stated = row["dtype"].split("/")[0] or "as-checkpoint"
     if stated == "as-checkpoint" and re.search(r"kimi-k2\.\d", row["model"], re.IGNORECASE):
         stated = "int4"  # as Moonshot publishes it: weights alone
     if stated == "as-checkpoint":
-        is_fp8 = re.search(r"fp8|deepseek-(v3|r1)|kimi-k2-", row["model"], re.IGNORECASE)
+        is_fp8 = model.torch_dtype == "fp8" or re.search("fp8", row["model"], re.IGNORECASE)
         stated = "fp8" if is_fp8 else "bf16"
     if stated not in FORMATS:
         raise Unusable(f"format {stated} is not modelled")
