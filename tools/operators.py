@@ -286,8 +286,9 @@ def _kernel_probe(
     bandwidth, peak = chip.memory_bytes_per_s, chip.bf16_flop_per_s
 
     def predict(curve: Efficiency) -> Vector:
-        if is_decode:
-            return 2 * curve.kernel_s + read_bytes / (curve.context_share * bandwidth)
-        return 2 * curve.kernel_s + flop / (curve.pair_share * peak)
+        work_s: Vector = (
+            read_bytes / (curve.context_share * bandwidth) if is_decode else flop / (curve.pair_share * peak)
+        )
+        return work_s + 2 * curve.kernel_s
 
     return Probe(name=name, source="aiconfigurator", chip=chip, observed_s=observed_s, predict=predict)

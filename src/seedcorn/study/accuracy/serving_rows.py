@@ -66,6 +66,10 @@ ASCEND_RECOMMENDED = {("128.0", "4.0"), ("2000.0", "99.95"), ("4000.0", "199.922
 }
 """(input, output) lengths of gpustack's Ascend 910B page that its second, recommended configuration ran."""
 
+IN_STEP = ("sglang 0.5.1.post1", "sglang 0.5.8.post1")
+"""Runs whose requests are all as long as each other, so that an engine that prefills first keeps its clients in step:
+a client's TTFT is then half the burst's. SGLang 0.5.6.post2's cannot be (0.9 s for bursts of 352,000 tokens)."""
+
 LIGHT_PREFILL_SHARE = 0.11
 """Of the chips' peak: up to here whole prompts would add a fifth to a step at most."""
 
@@ -266,8 +270,7 @@ def _aiconfigurator(row: Mapping[str, str], chip: Chip, model: ModelSpec, dtype:
         raise Unusable("data-parallel attention, pipeline or cross-node layout")
     is_inferencex, engine, clients = bool(match[3]), _engine(row["engine"]), _clients(row)
     shortened = 0.9 if is_inferencex else 1.0
-    # Of equal lengths, an engine that prefills first keeps all its clients in step with each other.
-    in_step = engine == "sglang" and not is_inferencex
+    in_step = row["engine"] in IN_STEP and not is_inferencex
     return Case(
         chip=chip,
         model=model,
