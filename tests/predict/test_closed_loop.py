@@ -1,16 +1,24 @@
 """Closed loops against a twin that runs the slow reference engine client by client, and against theory."""
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seedcorn.domain.hardware import Dtype
+from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.workload import EngineSettings
 from seedcorn.errors import InputError, TooLong
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay import closed_loop
 from seedcorn.replay.closed_loop import closed_loop_requests
 from seedcorn.replay.reference import Replica, Running
+from seedcorn.study.accuracy.serving_rows import Case, Load
+from tests.perf.examples import a_chip, a_llama
 from tests.replay.builders import TICK_S, a_step_model
 
 
@@ -150,3 +158,44 @@ def test_a_request_that_no_cache_holds_is_refused_with_its_length():
 def test_fewer_requests_than_clients_is_no_benchmark():
     with pytest.raises(InputError, match="4 clients with 3 requests"):
         a_benchmark(concurrency=4, requests=3)
+
+
+def test_the_fit_takes_every_loop_for_linear_in_the_terms_of_its_step_model():
+    """``tools/closed_loop.py`` replays unit steps once; the product's replay takes the real ones."""
+    closed = the_tool("closed_loop")
+    case = a_case(clients=6, num_requests=60, input_tokens=300.0, output_tokens=80.0, spread=0.5)
+    step = a_step_model(fixed_s=8e-3, token_s=2e-5, context_s=3e-8, pair_s=1e-9, kv_tokens=160_000)
+
+    found = closed.predicted(case, step)
+
+    inputs, outputs = case.lengths
+    engine = EngineSettings(max_num_seqs=1024, max_num_batched_tokens=8192)
+    replayed = closed_loop([step], engine, concurrency=6, input_tokens=inputs, output_tokens=outputs)
+    assert found["ttft"] == pytest.approx(replayed.ttft.mean_s, rel=1e-9)
+    assert found["tpot"] == pytest.approx(replayed.tpot.mean_s, rel=1e-9)
+    assert found["tokens_per_s"] == pytest.approx(replayed.output_tokens_per_s, rel=1e-9)
+
+
+def the_tool(name):
+    root = Path(__file__).parents[2]
+    sys.path.insert(0, str(root / "tools"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(root / "tools"))
+
+
+def a_case(*, clients, num_requests, input_tokens, output_tokens, spread):
+    return Case(
+        chip=a_chip(),
+        model=a_llama(),
+        dtype=Dtype.BF16,
+        parallelism=Parallelism(),
+        engine="vllm",
+        version="vllm",
+        source="test",
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        load=Load(clients=clients, num_requests=num_requests, spread=spread),
+        observed={},
+    )

@@ -8,7 +8,7 @@ from seedcorn.catalog import find_chip, find_model
 from seedcorn.domain.hardware import Dtype
 from seedcorn.domain.offer import Parallelism
 from seedcorn.domain.prediction import Load
-from seedcorn.domain.workload import EngineSettings, Statistic
+from seedcorn.domain.workload import EngineName, EngineSettings, Statistic
 from seedcorn.errors import DoesNotFit, Infeasible, TooLong, UnknownName
 from seedcorn.perf import step_model
 from seedcorn.study import ServingQuestion, predict_serving
@@ -47,20 +47,33 @@ def test_one_client_waits_for_its_prompt_and_then_for_a_step_a_token():
     step = the_step_model()
     prompt_s = step.step_s(decode_seqs=0, prefill_tokens=1000, pairs=1000 * 1001 / 2)
     decode_s = sum(step.step_s(decode_seqs=1, context_tokens=1000 + j) for j in range(1, 100)) / 99
-    assert found.ttft_s[MEAN].value == pytest.approx(prompt_s, rel=1e-9)
+    beside_s = step.request_s + step.first_steps * decode_s
+    assert found.ttft_s[MEAN].value == pytest.approx(prompt_s + beside_s, rel=1e-9)
     assert found.tpot_s[MEAN].value == pytest.approx(decode_s, rel=1e-9)
     assert found.output_tokens_per_s.value == pytest.approx(100 / (prompt_s + 99 * decode_s), rel=1e-9)
 
 
-def test_the_interval_is_the_step_models_own_uncertainty():
-    found = a_prediction(concurrency=8)
+def test_the_interval_is_the_step_models_own_uncertainty_and_wider_for_first_tokens():
+    found, step = a_prediction(concurrency=8), the_step_model()
 
-    spread = math.exp(
-        1.6448536 * the_step_model().log_sigma
-    )  # 95 % of a normal distribution lie below 1.6449 σ
-    for interval in (*found.ttft_s.values(), *found.tpot_s.values(), found.output_tokens_per_s):
-        assert interval.high / interval.value == pytest.approx(spread, rel=1e-6)
-        assert interval.value / interval.low == pytest.approx(spread, rel=1e-6)
+    # 95 % of a normal distribution lie below 1.6449 standard deviations
+    steps, first = (math.exp(1.6448536 * sigma) for sigma in (step.log_sigma, step.ttft_log_sigma))
+    for interval in (*found.tpot_s.values(), found.output_tokens_per_s):
+        assert interval.high / interval.value == pytest.approx(steps, rel=1e-6)
+        assert interval.value / interval.low == pytest.approx(steps, rel=1e-6)
+    for interval in found.ttft_s.values():
+        assert interval.high / interval.value == pytest.approx(first, rel=1e-6)
+        assert interval.value / interval.low == pytest.approx(first, rel=1e-6)
+
+
+def test_the_engine_that_is_named_is_the_one_predicted():
+    vllm, sglang = (
+        a_prediction(concurrency=8, engine=EngineSettings(engine=name))
+        for name in (EngineName.VLLM, EngineName.SGLANG)
+    )
+
+    assert (vllm.engine.engine, sglang.engine.engine) == ("vllm", "sglang")
+    assert sglang.ttft_s[MEAN].value != vllm.ttft_s[MEAN].value
 
 
 def test_at_a_low_rate_a_request_has_the_chip_to_itself_and_all_that_arrive_are_served():

@@ -60,7 +60,9 @@ def serve(
     chips: Annotated[Text, typer.Option(help="Chips in all; default: one replica's.")] = None,
     tp: Annotated[Text, typer.Option(help="Tensor parallelism; default: the least that fits.")] = None,
     dtype: Annotated[Text, typer.Option(help="Number format; default: as published.")] = None,
-    engine: Annotated[Text, typer.Option(help="Serving engine: vllm (the default), sglang, trtllm or mindie.")] = None,
+    engine: Annotated[
+        Text, typer.Option(help="Serving engine: vllm (the default), sglang, trtllm or mindie.")
+    ] = None,
     max_num_seqs: Annotated[Text, typer.Option(help="Sequences per step.")] = None,
     max_num_batched_tokens: Annotated[Text, typer.Option(help="Tokens per step.")] = None,
     input_tokens: Annotated[Text, typer.Option("--input", help="Prompt tokens of a request.")] = None,

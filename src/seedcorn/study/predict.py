@@ -185,12 +185,15 @@ class _Found:
         """As a client sees it: with what it holds beside the steps of the prompt, and as uncertain as TTFTs are."""
         wider = math.exp(_Z * (max(model.ttft_log_sigma, model.log_sigma) - model.log_sigma))
         held_s = model.request_s + model.first_steps * self.likely.tpot.mean_s
-        return {
-            statistic: Interval(
-                value=seen.value + held_s, low=(seen.low + held_s) / wider, high=(seen.high + held_s) * wider
+        found = {}
+        for statistic, seen in self.latency(lambda outcome: outcome.ttft).items():
+            value_s = seen.value + held_s
+            found[statistic] = Interval(
+                value=value_s,
+                low=value_s * seen.low / seen.value / wider,
+                high=value_s * seen.high / seen.value * wider,
             )
-            for statistic, seen in self.latency(lambda outcome: outcome.ttft).items()
-        }
+        return found
 
     def latency(self, of: Callable[[Outcome], Latency]) -> dict[Statistic, Interval]:
         """The interval of each statistic. The ends are ordered: a percentile may fall where steps grow."""

@@ -31,7 +31,9 @@ Spread = Annotated[str, BeforeValidator(str)]
 class EngineFields(Document):
     """Scheduler limits of one replica, by vLLM's own names."""
 
-    engine: EngineName = Field(description="Whose pace was predicted; the scheduler replayed is vLLM's for all.")
+    engine: EngineName = Field(
+        description="Whose pace was predicted; the scheduler replayed is vLLM's for all."
+    )
     max_num_seqs: int = Field(description="Sequences per step.")
     max_num_batched_tokens: int = Field(description="Tokens per step.")
     block_size: int = Field(description="Tokens per KV block.")

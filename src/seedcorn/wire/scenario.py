@@ -135,7 +135,8 @@ class EngineDocument(Document):
     """Scheduler limits of one replica, by vLLM's own names."""
 
     name: Annotated[EngineName, Field(strict=False)] = Field(
-        default=_ENGINE.engine, description="Whose pace the step model takes; the scheduler replayed is vLLM's for all."
+        default=_ENGINE.engine,
+        description="Whose pace the step model takes; the scheduler replayed is vLLM's for all.",
     )
     max_num_seqs: Count = Field(
         default=_ENGINE.max_num_seqs, description="Most sequences that run at once in a replica."
