@@ -70,13 +70,15 @@ class StepModel:
         return float(dense[i] + slope * (x - grid[i]) + self.context_s * context_tokens + self.pair_s * pairs)
 
     def seen_by_client(self, ttft_s: float, tpot_s: float, *, output_tokens: float) -> tuple[float, float]:
-        """TTFT and TPOT of a replayed request as its client measures them.
-
-        What holds the first token back does not hold up the last, so that the gaps seem shorter.
-        """
+        """Mean TTFT and TPOT of replayed requests as their clients measure them."""
+        held = self.held_share(output_tokens)
         gaps = max(output_tokens - 1, 1.0)
-        held_s = min(self.first_steps, gaps / 2) * tpot_s
-        return ttft_s + self.request_s + held_s, tpot_s - held_s / gaps
+        return ttft_s + self.request_s + held * gaps * tpot_s, (1 - held) * tpot_s
+
+    def held_share(self, output_tokens: float) -> float:
+        """Of the gaps between an answer's tokens, those over before the first token leaves: what holds the first
+        back does not hold up the last, so that the rest seem shorter."""
+        return min(self.first_steps / max(output_tokens - 1, 1.0), 0.5)
 
     def slowed(self, factor: float) -> "StepModel":
         """The same replica with every step ``factor`` times as long."""

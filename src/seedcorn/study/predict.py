@@ -134,8 +134,8 @@ def predict_serving(question: ServingQuestion, measurements: Sequence[Measuremen
         load=question.load,
         kv_tokens=predicted.kv_tokens,
         requests=found.likely.arrived,
-        ttft_s=found.ttft(predicted),
-        tpot_s=found.latency(lambda outcome: outcome.tpot),
+        ttft_s=found.ttft(predicted, load),
+        tpot_s=found.tpot(predicted, load),
         output_tokens_per_s=found.tokens_per_s(times=times),
         evidence=predicted.evidence,
         binds="memory" if found.likely.preemptions else max(shares, key=lambda name: shares[name]),
@@ -181,10 +181,19 @@ class _Found:
     slow: Outcome | None
     least_tokens_per_s: float
 
-    def ttft(self, model: StepModel) -> dict[Statistic, Interval]:
+    def tpot(self, model: StepModel, load: Load) -> dict[Statistic, Interval]:
+        """As a client sees it: what holds its first token back is not between the others."""
+        seen = 1 - model.held_share(load.output_tokens)
+        return {
+            statistic: Interval(value=seen * of.value, low=seen * of.low, high=seen * of.high)
+            for statistic, of in self.latency(lambda outcome: outcome.tpot).items()
+        }
+
+    def ttft(self, model: StepModel, load: Load) -> dict[Statistic, Interval]:
         """As a client sees it: with what it holds beside the steps of the prompt, and as uncertain as TTFTs are."""
         wider = math.exp(_Z * (max(model.ttft_log_sigma, model.log_sigma) - model.log_sigma))
-        held_s = model.request_s + model.first_steps * self.likely.tpot.mean_s
+        held = model.held_share(load.output_tokens) * max(load.output_tokens - 1, 1)
+        held_s = model.request_s + held * self.likely.tpot.mean_s
         found = {}
         for statistic, seen in self.latency(lambda outcome: outcome.ttft).items():
             value_s = seen.value + held_s
