@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seedcorn.domain.accuracy import Accuracy, Group, Quantity, Residual
 from seedcorn.domain.prediction import Interval
+from seedcorn.domain.workload import EngineName
 from seedcorn.errors import Infeasible
 from seedcorn.evidence import Given, read_measurement
 from seedcorn.perf.efficiency import Efficiency, efficiency
@@ -80,7 +81,7 @@ def own_accuracy(by: Group, serving: Path | None, training: Path | None, progres
     bundles, unscored = {}, ReasonCounts()
     if serving is not None:
         cases, refused = read_cases(own_rows(serving, "inference.csv"), any_source=True)
-        scored, unscored = _scored(cases, lambda case: {SHIPPED: efficiency(case.chip)}, progress)
+        scored, unscored = _scored(cases, lambda case: {SHIPPED: _shipped_curve(case)}, progress)
         found += scored.get(SHIPPED, [])
         bundles["serving"] = bundle(len(cases), refused, {})
     if training is not None:
@@ -98,13 +99,19 @@ def own_accuracy(by: Group, serving: Path | None, training: Path | None, progres
     )
 
 
+def _shipped_curve(case: Case) -> Efficiency:
+    """The bundled curve, under the row's engine where that is one with factors of its own."""
+    known = next((engine for engine in EngineName if case.engine.startswith(engine)), EngineName.VLLM)
+    return efficiency(case.chip, known)
+
+
 def _held_out_serving(
     cases: Sequence[Case], splits: Iterable[Split], progress: Progress
 ) -> tuple[Mapping[str, list[Residual]], ReasonCounts]:
     """Residuals per split; and how many rows a split has no refit without."""
 
     def curves(case: Case) -> dict[str, Efficiency]:
-        found: dict[str, Efficiency | None] = {split: _unseen_curve(case, split) for split in splits}
+        found: dict[str, Efficiency | None] = {split: unseen_curve(case, split) for split in splits}
         return {split: curve for split, curve in found.items() if curve is not None}
 
     scored, unscored = _scored(cases, curves, progress)
@@ -157,7 +164,7 @@ def _residuals(case: Case, curve: Efficiency, constant: Mapping[Quantity, Interv
             )
 
 
-def _unseen_curve(case: Case, split: Split) -> Efficiency | None:
+def unseen_curve(case: Case, split: Split) -> Efficiency | None:
     """What the refit that left the case out takes for it."""
     fold = _folds_by_key(split).get(serving_key(case, split))
     return None if fold is None else fold.curves.get(curve_key(case))
@@ -185,7 +192,7 @@ def _held_out_training(split: Split) -> tuple[list[Residual], ReasonCounts]:
 def _after_own_points(cases: Sequence[Case], progress: Progress) -> list[Residual]:
     """End to end, every chip left out at first; then ten rows of a server correct what is said of its others."""
     found = []
-    asked = [(server, _unseen_curve(server[0], Split.CHIP)) for server in servers(cases)]
+    asked = [(server, unseen_curve(server[0], Split.CHIP)) for server in servers(cases)]
     known = [(server, curve) for server, curve in asked if curve is not None]
     with ThreadPoolExecutor() as threads:
         for done, residuals in enumerate(
@@ -199,7 +206,7 @@ def _after_own_points(cases: Sequence[Case], progress: Progress) -> list[Residua
 def _real_runs() -> Iterator[tuple[str, list[float]]]:
     """Run → errors of its second half, by a curve of the refit that saw neither run."""
     for folder, run in vllm_runs(RUNS).items():
-        curve = _unseen_curve(run, Split.SOURCE)
+        curve = unseen_curve(run, Split.SOURCE)
         assert curve is not None
         measurement = read_measurement(RUNS / folder, Given(chip=run.chip.name))
         yield f"{run.model.name} on {run.chip.name}", list(second_half_errors(run, measurement, curve))

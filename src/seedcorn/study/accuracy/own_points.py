@@ -6,11 +6,11 @@ from math import log
 
 import numpy as np
 
-from seedcorn.domain.accuracy import Quantity, Residual
+from seedcorn.domain.accuracy import Residual
 from seedcorn.domain.measurement import BenchmarkPoint, EvidenceKey, Measurement
 from seedcorn.domain.workload import Statistic
 from seedcorn.perf.efficiency import Efficiency
-from seedcorn.perf.measured import corrected, fitted_correction
+from seedcorn.perf.measured import Correction, corrected, fitted_correction
 from seedcorn.study.accuracy.score import HALF_WIDTH
 from seedcorn.study.accuracy.serving import CONSTANT, by_step, measured, predicted, settings, step_model_of
 from seedcorn.study.accuracy.serving_rows import Case
@@ -35,27 +35,40 @@ def servers(cases: Iterable[Case]) -> Iterator[list[Case]]:
     yield from (rows for rows in sets.values() if len(rows) >= FEWEST)
 
 
-def after_own_points(rows: Sequence[Case], curve: Efficiency) -> Iterator[Residual]:
-    """A server's other rows end to end, once ten of its rows correct the curve."""
+def after_own_points(rows: Sequence[Case], curve: Efficiency, *, given: int = GIVEN) -> Iterator[Residual]:
+    """A server's other rows, once some of its rows correct the curve.
+
+    Args:
+        rows: Of one server; beyond the first :data:`GIVEN`, in a fixed random order, all are judged.
+        curve: What is corrected.
+        given: Rows that correct it, :data:`GIVEN` at the most.
+    """
     order = np.random.default_rng(0).permutation(len(rows))
-    given, judged = [rows[i] for i in order[:GIVEN]], [rows[i] for i in order[GIVEN:]]
+    correction = _correction([rows[i] for i in order[:given]], curve) if given else None
+    for case in (rows[i] for i in order[GIVEN:]):
+        step = step_model_of(case, curve)
+        if correction is not None:
+            step = corrected(step, correction, kv_tokens=None)
+        said, constant = by_step(case, step), predicted(case, CONSTANT)
+        for quantity, seen in measured(case).items():
+            if said[quantity] > 0:  # a single token has no TPOT
+                log_error = log(said[quantity] / seen)
+                yield Residual(
+                    quantity=quantity,
+                    chip=case.chip.name,
+                    model=case.model.name,
+                    grade=step.evidence,
+                    source=case.source,
+                    log_error=log_error,
+                    is_covered=abs(log_error) <= HALF_WIDTH * step.log_sigma,
+                    constant_log_error=log(constant[quantity].value / seen),
+                )
+
+
+def _correction(given: Sequence[Case], curve: Efficiency) -> Correction:
+    """What rows of one server say of the steps that a curve predicts."""
     evidence = _measurement(given)
-    correction = fitted_correction(step_model_of(rows[0], curve), lambda tried: residuals(tried, evidence))
-    for case in judged:
-        step = corrected(step_model_of(case, curve), correction, kv_tokens=None)
-        said, seen = by_step(case, step)[Quantity.E2E], measured(case)[Quantity.E2E]
-        constant = predicted(case, CONSTANT)[Quantity.E2E].value
-        log_error = log(said / seen)
-        yield Residual(
-            quantity=Quantity.E2E,
-            chip=case.chip.name,
-            model=case.model.name,
-            grade=step.evidence,
-            source=case.source,
-            log_error=log_error,
-            is_covered=abs(log_error) <= HALF_WIDTH * step.log_sigma,
-            constant_log_error=log(constant / seen),
-        )
+    return fitted_correction(step_model_of(given[0], curve), lambda tried: residuals(tried, evidence))
 
 
 def _measurement(rows: Sequence[Case]) -> Measurement:
