@@ -211,3 +211,9 @@ def format_money(amount: float, currency: str) -> str:
 def format_share(share: float) -> str:
     """A fraction as a percentage: ``12.5 %``."""
     return f"{_significant(share * 100)} %"
+
+
+def format_slot(slot: int, slots: int) -> str:
+    """When a slot begins in a day of ``slots`` equal ones: ``08:30``; the one after the last at ``24:00``."""
+    minutes = round(slot * 24 * 60 / slots)
+    return f"{minutes // 60:02}:{minutes % 60:02}"

@@ -7,6 +7,7 @@ from rich.table import Table
 from seedcorn.domain.outcome import Outcome
 from seedcorn.domain.plan import Deployment, JobPlan, Plan, ServicePlan
 from seedcorn.report.tables import Page, plain_table
+from seedcorn.units import format_slot
 
 
 def spread(numbers: Iterable[int]) -> str:
@@ -34,7 +35,7 @@ def replays(plan: Plan) -> list[tuple[ServicePlan, str, Outcome]]:
         if service.outcome is not None and not service.slots:
             found.append((service, service.service, service.outcome))
         found += [
-            (service, f"{service.service} from {clock(slot.slot, plan.num_slots)}", slot.outcome)
+            (service, f"{service.service} from {format_slot(slot.slot, plan.num_slots)}", slot.outcome)
             for slot in service.slots
             if slot.outcome is not None
         ]
@@ -60,7 +61,7 @@ def day_part(plan: Plan) -> Page:
     for t in range(slots):
         uses = [pool.slots[t] for pool in pools]
         table.add_row(
-            clock(t, slots),
+            format_slot(t, slots),
             *(
                 " + ".join(
                     f"{n:,}"
@@ -97,9 +98,3 @@ def resale_table(plan: Plan) -> Table:
             f"{sale.income_a_day:,.0f} {currency}",
         )
     return table
-
-
-def clock(slot: int, slots: int) -> str:
-    """When a slot begins: ``08:30``."""
-    minutes = round(slot * 24 * 60 / slots)
-    return f"{minutes // 60:02}:{minutes % 60:02}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from seedcorn.domain.workload import Service, Trace
 from seedcorn.replay import DAY_S, part
 from seedcorn.study.forecast import day_forecast
+from seedcorn.units import format_slot
 
 HOURS_A_DAY = 24
 
@@ -49,10 +50,4 @@ def slot_trace(service: Service, slot: int, slots: int) -> Trace:
 
 def slot_name(slot: int, slots: int) -> str:
     """As people say it: ``08:00-09:00``."""
-    return f"{clock(slot, slots)}-{clock(slot + 1, slots)}"
-
-
-def clock(slot: int, slots: int) -> str:
-    """When a slot begins."""
-    minutes = round(slot * HOURS_A_DAY * 60 / slots)
-    return f"{minutes // 60:02}:{minutes % 60:02}"
+    return f"{format_slot(slot, slots)}-{format_slot(slot + 1, slots)}"

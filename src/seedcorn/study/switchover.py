@@ -8,9 +8,8 @@ from seedcorn.domain.market import ResaleKind
 from seedcorn.domain.plan import Deployment, JobPlan, SalePlan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.study.gangs import chips_held
-from seedcorn.study.slots import clock
 from seedcorn.study.starting import start_s
-from seedcorn.units import format_seconds
+from seedcorn.units import format_seconds, format_slot
 
 
 def tight_starts(
@@ -38,7 +37,7 @@ def tight_starts(
         lacking, slot = max((need - usable, -t) for t, need in enumerate(needs))
         if lacking > 0:
             warnings.append(
-                f"pool {pool.name!r} lacks {lacking:,} chips to start every replica for {clock(-slot, slots)} before others "
+                f"pool {pool.name!r} lacks {lacking:,} chips to start every replica for {format_slot(-slot, slots)} before others "
                 f"stop: some serve up to {_longest(deployments, pool.name, scenario)} late"
             )
     return tuple(warnings)
