@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seedcorn.cli.output import note_compilation, print_json, print_page, progress_shown
+from seedcorn.cli.output import note_compilation, print_json, print_page, progress_shown, warn
 from seedcorn.report.tables import Page
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def demo(
     else:
         for number, answer in enumerate(answers, start=1):
             print_page(_shown(answer, f"{number} of {len(answers)}"))
+    for warning in (*plan.warnings, *sale.result().warnings):
+        warn(warning)
     if not (plan.slos_held and sale.result().slos_held):
         raise typer.Exit(1)
 
