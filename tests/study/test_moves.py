@@ -77,7 +77,7 @@ def pools_of(allocation: Allocation, service: str) -> set[PoolName]:
     return {pool for d in allocation.deployments if d.service == service for pool in d.chips}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     market=markets(),
     factors=st.lists(st.floats(0.95, 1.05), min_size=5, max_size=5),
