@@ -16,6 +16,21 @@ if TYPE_CHECKING:  # arrays are named here, not made: commands without any stay 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prompts:
+    """What prompts have in common: each as a row of block ids, equal up to where the prompts are.
+
+    Attributes:
+        block_tokens: Tokens of one block. A prompt's last tokens, fewer than a block, have no id.
+        first: (num_requests + 1,) int64, where each row starts.
+        ids: (num_blocks,) int64.
+    """
+
+    block_tokens: int
+    first: NDArray[np.int64]
+    ids: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
     """Requests in arrival order.
 
@@ -24,6 +39,7 @@ class Trace:
         input_tokens: (num_requests,) int32, prompt lengths, ≥ 1.
         output_tokens: (num_requests,) int32, generated tokens, ≥ 1.
         priority: (num_requests,) int32, least first, as vLLM counts it; ``None``: all alike.
+        prompts: What prompts have in common; ``None``: nothing, or nobody knows.
         source: Where it came from and its licence, as printed.
     """
 
@@ -32,6 +48,7 @@ class Trace:
     input_tokens: NDArray[np.int32]
     output_tokens: NDArray[np.int32]
     priority: NDArray[np.int32] | None = None
+    prompts: Prompts | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -192,6 +209,7 @@ class Router(StrEnum):
     ROUND_ROBIN = "round-robin"
     LEAST_OUTSTANDING = "least-outstanding"
     POWER_OF_TWO = "power-of-two"
+    PREFIX_AWARE = "prefix-aware"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ Nothing here is clever, so that it can be read against vLLM's scheduler and beli
 kernels to it; nothing else uses it.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from seedcorn.domain.workload import EngineSettings, Router, SchedulingPolicy, Trace
+from seedcorn.domain.workload import EngineSettings, Prompts, Router, SchedulingPolicy, Trace
 from seedcorn.perf.step_model import StepModel
 from seedcorn.replay.availability import Spell
 from seedcorn.replay.disaggregation import Disaggregated
@@ -75,6 +75,92 @@ class BlockPool:
         assert len(set(used) | set(self.free)) == self.num_blocks
 
 
+class SharingPool:
+    """KV blocks where prompts have blocks in common: each is held once, and found until its memory is wanted.
+
+    Blocks without content are taken first; then cached blocks that nobody uses, the longest unused first.
+
+    Law: blank blocks, cached blocks and the blocks that requests hold for themselves are all there are.
+    """
+
+    def __init__(self, num_blocks: int, engine: EngineSettings, prompts: Prompts) -> None:
+        self.num_blocks = num_blocks
+        self.blank = num_blocks
+        self.per_entry = prompts.block_tokens // engine.block_size
+        rows = zip(prompts.first[:-1].tolist(), prompts.first[1:].tolist(), strict=True)
+        self.prompt_of = [prompts.ids[a:b].tolist() for a, b in rows]
+        self.users: dict[int, set[int]] = {}
+        self.idle: list[int] = []
+        self.own: dict[int, int] = {}
+        self.hit_tokens = 0
+
+    @property
+    def free(self) -> range:
+        """As many as there are free blocks, cached ones included."""
+        return range(self.blank + len(self.idle) * self.per_entry)
+
+    @property
+    def owned(self) -> dict[int, range]:
+        """As many blocks for each request as it uses."""
+        uses = Counter(request for users in self.users.values() for request in users)
+        return {r: range(own + uses[r] * self.per_entry) for r, own in self.own.items()}
+
+    def longest_hit(self, request: int, max_blocks: int) -> list[int]:
+        """The entries, from the prompt's start on, that are cached: each as often as it has KV blocks."""
+        hit: list[int] = []
+        for block in self.prompt_of[request][: max_blocks // self.per_entry]:
+            if block not in self.users:
+                break
+            hit += [block] * self.per_entry
+        return hit
+
+    def take(self, request: int, num_blocks: int, hit: Sequence[int] = ()) -> bool:
+        """As :meth:`BlockPool.take`."""
+        entries = list(dict.fromkeys(hit))
+        from_idle = sum(self.per_entry for entry in entries if not self.users[entry])
+        if from_idle + num_blocks > len(self.free):
+            return False
+        for entry in entries:
+            if not self.users[entry]:
+                self.idle.remove(entry)
+            self.users[entry].add(request)
+        self.hit_tokens += len(hit)
+        while self.blank < num_blocks:
+            del self.users[self.idle.pop(0)]
+            self.blank += self.per_entry
+        self.blank -= num_blocks
+        self.own[request] = self.own.get(request, 0) + num_blocks
+        self._check()
+        return True
+
+    def remember(self, request: int, num_full: int) -> None:
+        """Nothing: a prompt is found when it is complete."""
+
+    def remember_prompt(self, request: int) -> None:
+        """The prompt of ``request`` is complete: what is not cached of it is from now on."""
+        for block in self.prompt_of[request]:
+            if block not in self.users:
+                self.users[block] = {request}
+                self.own[request] -= self.per_entry
+        self._check()
+
+    def give_back(self, request: int) -> None:
+        """Blocks that it alone has are blank; those that it used last are idle, the prompt's first the last to go."""
+        self.blank += self.own.pop(request)
+        for block in reversed(self.prompt_of[request]):
+            if request in self.users.get(block, ()):
+                self.users[block].remove(request)
+                if not self.users[block]:
+                    self.idle.append(block)
+        self._check()
+
+    def _check(self) -> None:
+        cached = len(self.users) * self.per_entry
+        assert min(self.own.values(), default=0) >= 0
+        assert self.blank + cached + sum(self.own.values()) == self.num_blocks
+        assert {entry for entry, users in self.users.items() if not users} == set(self.idle)
+
+
 @dataclass(slots=True)
 class Running:
     """A request inside an engine, waiting or running.
@@ -119,10 +205,12 @@ class Running:
 class Replica:
     """One engine: vLLM v1's ``schedule()`` and a clock."""
 
-    def __init__(self, model: StepModel, engine: EngineSettings) -> None:
+    def __init__(self, model: StepModel, engine: EngineSettings, prompts: Prompts | None = None) -> None:
         self.model = model
         self.engine = engine
-        self.pool = BlockPool(max(model.kv_tokens // engine.block_size - 1, 0))
+        self.prompts = prompts if engine.prefix_caching else None
+        self.num_blocks = max(model.kv_tokens // engine.block_size - 1, 0)
+        self.pool = self._empty_pool()
         self.clock_s = 0.0
         self.busy_s = 0.0
         self.steps = 0
@@ -130,9 +218,19 @@ class Replica:
         self.waiting: list[Running] = []
         self.running: list[Running] = []
 
+    def _empty_pool(self) -> BlockPool | SharingPool:
+        if self.prompts is None:
+            return BlockPool(self.num_blocks)
+        return SharingPool(self.num_blocks, self.engine, self.prompts)
+
     def can_hold(self, request: Running) -> bool:
         """Whether ``request`` alone fits, up to its last step."""
-        return self._blocks(request.peak_tokens) <= self.pool.num_blocks
+        return self._blocks(request.peak_tokens) <= self.num_blocks
+
+    def hit_tokens(self, request: Running) -> int:
+        """Tokens of its prompt that the cache holds, of as many as leave one to compute."""
+        blocks = (request.input_tokens - 1) // self.engine.block_size
+        return len(self.pool.longest_hit(request.request, blocks)) * self.engine.block_size
 
     @property
     def outstanding(self) -> int:
@@ -157,7 +255,7 @@ class Replica:
         """Everything unfinished, and the cache with it."""
         lost = [*self.waiting, *self.running]
         self.waiting, self.running = [], []
-        self.pool = BlockPool(self.pool.num_blocks)
+        self.pool = self._empty_pool()
         return lost
 
     def _schedule(self) -> list[tuple[Running, int]]:
@@ -221,6 +319,8 @@ class Replica:
                 self.pool.remember(request.request, request.computed // self.engine.block_size)
             if request.computed < request.tokens:
                 continue
+            if isinstance(self.pool, SharingPool) and not request.decodes:
+                self.pool.remember_prompt(request.request)
             request.token_s.append(self.clock_s)
             request.decodes = True
             if len(request.token_s) == request.output_tokens:
@@ -264,7 +364,7 @@ def replay_slowly(
     ``pairs`` are what ``POWER_OF_TWO`` drew, a pair of replicas for each request; ``loaded`` the tokens of
     each prompt whose KV comes with the request.
     """
-    replicas = [Replica(model, engine) for model in models]
+    replicas = [Replica(model, engine, trace.prompts) for model in models]
     credit = dict.fromkeys(replicas, 0)
     ends: list[Running | None] = []
     for number, request in enumerate(_arriving(trace, engine)):
@@ -282,7 +382,7 @@ def replay_slowly(
             credit[chosen] -= len(able)
         else:
             pair = pairs[number] if router is Router.POWER_OF_TWO else (0, 0)
-            chosen = _chosen(replicas, able, router, pair)
+            chosen = _chosen(request, replicas, able, router, pair)
         chosen.queue(request)
         ends.append(request)
     for replica in replicas:
@@ -302,11 +402,17 @@ def _arriving(trace: Trace, engine: EngineSettings) -> Iterator[Running]:
 
 
 def _chosen(
-    replicas: Sequence[Replica], able: Sequence[Replica], router: Router, pair: tuple[int, int]
+    request: Running,
+    replicas: Sequence[Replica],
+    able: Sequence[Replica],
+    router: Router,
+    pair: tuple[int, int],
 ) -> Replica:
     """By the outstanding tokens of all that are able, or of those from the ``pair`` on that are."""
     if router is Router.LEAST_OUTSTANDING:
         return min(able, key=lambda replica: replica.outstanding)
+    if router is Router.PREFIX_AWARE:
+        return min(able, key=lambda replica: replica.outstanding - replica.hit_tokens(request))
     circle = [*replicas, *replicas]
     two = [next(r for r in circle[first:] if r in able) for first in pair]
     return min(two, key=lambda replica: (replica.outstanding, replicas.index(replica)))
@@ -333,7 +439,8 @@ class Service:
         pairs: Sequence[Sequence[tuple[int, int]]] = (),
     ) -> None:
         self.groups = [
-            [Replica(group.step_model, group.engine) for _ in range(group.replicas)] for group in groups
+            [Replica(group.step_model, group.engine, trace.prompts) for _ in range(group.replicas)]
+            for group in groups
         ]
         self.group_of, self.router, self.operations = group_of, router, operations
         self.pairs = [iter(drawn) for drawn in pairs]
@@ -406,7 +513,7 @@ class Service:
             self.turns[g] += 1
         else:
             pair = next(self.pairs[g]) if self.router is Router.POWER_OF_TWO else (0, 0)
-            chosen = _chosen(self.groups[g], able, self.router, pair)
+            chosen = _chosen(request, self.groups[g], able, self.router, pair)
         waiting = len(chosen.waiting)
         if to not in (None, g) and waiting >= operations.spill_waiting and self._able(to, request):
             self._send_to(to, request)

@@ -136,6 +136,7 @@ class _Service:
                 router,
                 levels=levels,
                 seed=operations.seed,
+                prompts=trace.prompts,
             )
             for group in groups
         ]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.domain.workload import EngineSettings, Router, SchedulingPolicy, Trace
+from seedcorn.domain.workload import EngineSettings, Prompts, Router, SchedulingPolicy, Trace
 from seedcorn.errors import InputError
 from seedcorn.jit import is_compiled
 from seedcorn.perf.step_model import StepModel
-from seedcorn.replay.kernels import batching, gaps, routing
+from seedcorn.replay.kernels import batching, gaps, prefix, routing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +49,7 @@ def kernels_are_compiled(router: Router = Router.ROUND_ROBIN) -> bool:
         Router.ROUND_ROBIN: routing.run_until,
         Router.LEAST_OUTSTANDING: routing.run_least_outstanding,
         Router.POWER_OF_TWO: routing.run_power_of_two,
+        Router.PREFIX_AWARE: routing.run_least_work,
     }
     return is_compiled(entry[router])
 
@@ -123,7 +124,8 @@ def replay_requests(
         trace: What arrives.
         router: ``ROUND_ROBIN`` deals requests out in turn; ``LEAST_OUTSTANDING`` sends each to the
             replica with the fewest tokens still to be computed; ``POWER_OF_TWO`` to the one of two drawn
-            at random that has fewer. None asks a replica whose KV cache could never hold the request.
+            at random that has fewer; ``PREFIX_AWARE`` to the one that has the fewest, what its cache
+            holds of the request's own prompt taken off. None asks a replica whose KV cache could never hold the request.
         seed: Of the draws of ``POWER_OF_TWO``.
 
     Raises:
@@ -153,7 +155,9 @@ def _replay_routed(
     loaded: NDArray[np.int32] | None = None,
 ) -> RequestTimes:
     requests, gap_counts = kernel_requests(trace, engine.scheduling_policy, loaded=loaded), no_gaps()
-    running = RoutedReplicas(replicas, engine, router, levels=num_levels(requests), seed=seed)
+    running = RoutedReplicas(
+        replicas, engine, router, levels=num_levels(requests), seed=seed, prompts=trace.prompts
+    )
     running.send(np.arange(trace.num_requests), dealt_to, requests, gap_counts)
     running.run(np.inf, requests, gap_counts)
     return request_times(requests, running.state, gap_counts, dealt_to)
@@ -171,6 +175,7 @@ class RoutedReplicas:
         router: ``ROUND_ROBIN`` sends requests where they were dealt to, and so does any before one replica.
         levels: Of priority.
         seed: Of the draws of ``POWER_OF_TWO``.
+        prompts: What the requests' prompts have in common.
     """
 
     def __init__(
@@ -181,9 +186,11 @@ class RoutedReplicas:
         *,
         levels: int = 1,
         seed: int = 0,
+        prompts: Prompts | None = None,
     ) -> None:
         self.limits = engine_limits(engine)
-        self.state = idle_replicas(replicas, engine, levels=levels)
+        self.state = idle_replicas(replicas, engine, levels=levels, prompts=prompts)
+        self._shares = self.state.prefixes.block_tokens > 0
         self.deals = router is Router.ROUND_ROBIN or len(replicas) == 1
         self._router = router
         self._rng = np.random.default_rng(seed)
@@ -214,6 +221,11 @@ class RoutedReplicas:
             routing.enqueue_dealt(sent, dealt_to, requests, state)
         elif self.deals:
             routing.run_dealt(sent, dealt_to, door, limits, requests, state, gap_counts)
+        elif self._router is Router.PREFIX_AWARE or (
+            self._router is Router.LEAST_OUTSTANDING and self._shares
+        ):
+            deducts_hits = self._router is Router.PREFIX_AWARE and self._shares
+            routing.run_least_work(sent, deducts_hits, dealt_to, door, limits, requests, state, gap_counts)
         elif self._router is Router.LEAST_OUTSTANDING:
             routing.run_least_outstanding(
                 sent, dealt_to, door, limits, requests, state, self._outlook, self._near, gap_counts
@@ -355,22 +367,30 @@ def kernel_requests(
 
 
 def idle_replicas(
-    replicas: Sequence[StepModel], engine: EngineSettings, *, levels: int = 1
+    replicas: Sequence[StepModel],
+    engine: EngineSettings,
+    *,
+    levels: int = 1,
+    prompts: Prompts | None = None,
 ) -> batching.Replicas:
-    """Idle replicas for requests of ``levels`` levels; step models that several share are tabulated once."""
+    """Idle replicas for requests of ``levels`` levels; step models that several share are tabulated once.
+
+    ``prompts``: what the requests' prompts have in common, if that is to be found again.
+    """
     models = list({id(model): model for model in replicas}.values())
     row = {id(model): m for m, model in enumerate(models)}
     num_replicas, num_seqs = len(replicas), engine.max_num_seqs
     counters = np.zeros((num_replicas, batching.NUM_COUNTERS), dtype=np.int64)
     counters[:, [batching.HEAD, batching.PARTIAL]] = -1
+    usable_blocks = np.array(
+        [held_tokens(model, engine) // engine.block_size for model in replicas], dtype=np.int64
+    )
     return batching.Replicas(
         dense_s=np.stack([_dense_table_s(model, engine.max_num_batched_tokens) for model in models]),
         context_s=np.array([model.context_s for model in models], dtype=np.float64),
         pair_s=np.array([model.pair_s for model in models], dtype=np.float64),
         model=np.array([row[id(model)] for model in replicas], dtype=np.int64),
-        usable_blocks=np.array(
-            [held_tokens(model, engine) // engine.block_size for model in replicas], dtype=np.int64
-        ),
+        usable_blocks=usable_blocks,
         takes=np.ones(num_replicas, dtype=np.bool_),
         clock_s=np.zeros(num_replicas),
         busy_s=np.zeros(num_replicas),
@@ -382,7 +402,50 @@ def idle_replicas(
         last_token_s=np.zeros((num_replicas, num_seqs + 1)),
         emerging=np.zeros((num_seqs, 2), dtype=np.int64),
         emerging_s=np.zeros(num_seqs),
+        prefixes=_no_prefixes(num_replicas)
+        if prompts is None or not engine.prefix_caching
+        else _empty_caches(prompts, engine, usable_blocks),
     )
+
+
+def _no_prefixes(num_replicas: int) -> prefix.Prefixes:
+    """Of prompts that have nothing in common."""
+    return _prefixes(0, np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64), num_replicas, 0)
+
+
+def _empty_caches(
+    prompts: Prompts, engine: EngineSettings, usable_blocks: NDArray[np.int64]
+) -> prefix.Prefixes:
+    """Caches with as many entries as the largest replica's memory has room for."""
+    if prompts.block_tokens % engine.block_size:
+        raise InputError(
+            f"the trace knows its prompts by blocks of {prompts.block_tokens:,} tokens, which are not whole KV blocks of "
+            f"{engine.block_size}: choose a block_size that divides them"
+        )
+    entries = int(usable_blocks.max()) // (prompts.block_tokens // engine.block_size)
+    return _prefixes(prompts.block_tokens, prompts.first, prompts.ids, usable_blocks.shape[0], entries)
+
+
+def _prefixes(
+    block_tokens: int, first: NDArray[np.int64], ids: NDArray[np.int64], num_replicas: int, entries: int
+) -> prefix.Prefixes:
+    buckets = 1 << max(entries, 1).bit_length()
+    caches = prefix.Prefixes(
+        block_tokens=block_tokens,
+        first=first,
+        ids=ids,
+        used=np.full(ids.shape[0], prefix.NONE, dtype=np.int32),
+        bucket=np.empty((num_replicas, buckets), dtype=np.int32),
+        chain=np.empty((num_replicas, entries), dtype=np.int32),
+        id=np.zeros((num_replicas, entries), dtype=np.int64),
+        uses=np.empty((num_replicas, entries), dtype=np.int32),
+        older=np.zeros((num_replicas, entries + 1), dtype=np.int32),
+        newer=np.zeros((num_replicas, entries + 1), dtype=np.int32),
+        counters=np.zeros((num_replicas, prefix.NUM_COUNTERS), dtype=np.int64),
+    )
+    for i in range(num_replicas):
+        prefix.clear(i, caches)
+    return caches
 
 
 def _dense_table_s(model: StepModel, max_tokens: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seedcorn.domain.workload import Trace
+from seedcorn.domain.workload import Prompts, Trace
 from seedcorn.errors import InputError, UnknownName
 
 
@@ -37,6 +37,8 @@ _AZURE = _Form(columns=("TIMESTAMP", "ContextTokens", "GeneratedTokens"), clock=
 _BURSTGPT = _Form(columns=("Timestamp", "Request tokens", "Response tokens"), clock="s")
 _PLAIN = _Form(columns=("arrival_s", "input_tokens", "output_tokens"), clock="s", starts_anywhere=False)
 _MOONCAKE = _Form(columns=("timestamp", "input_length", "output_length"), clock="ms")
+_MOONCAKE_BLOCK_TOKENS = 512
+"""Tokens that one of a request's ``hash_ids`` stands for (arXiv:2407.00079, section 4.1)."""
 _VLLM = _Form(columns=("start_times", "input_lens", "output_lens"), clock="s")
 _PRIORITY = "priority"  # a column that a plain table may have
 _SECONDS = {"s": 1.0, "ms": 1e-3}
@@ -109,7 +111,8 @@ def _parsed(data: bytes, *, name: str, where: str, source: str) -> Trace:
         return _trace(_from_csv(data, where), name, where, source, first_line=2)
     if f'"{_VLLM.columns[1]}"'.encode() in data:
         return _trace(_from_vllm(data, where), name, where, source, first_line=1)
-    return _trace(_from_json_lines(data, where), name, where, source, first_line=1)
+    trace = _trace(_from_json_lines(data, where), name, where, source, first_line=1)
+    return replace(trace, prompts=_prompts(data, trace, where))
 
 
 def _trace(table: pl.DataFrame, name: str, where: str, source: str, *, first_line: int) -> Trace:
@@ -198,6 +201,30 @@ def _from_json_lines(data: bytes, where: str) -> pl.DataFrame:
     if table is None or table.height != data.count(b"\n") + 1 or sum(table.null_count().row(0)) > 0:
         raise _json_lines_error(data, where)
     return table.cast(pl.String)
+
+
+def _prompts(data: bytes, trace: Trace, where: str) -> Prompts | None:
+    """The block ids of every prompt, those of whole blocks; ``None`` where no request gives any."""
+    table = pl.read_ndjson(io.BytesIO(data), schema={"hash_ids": pl.List(pl.Int64)})
+    rows = table["hash_ids"]
+    if rows.null_count() == rows.len():
+        return None
+    blocks = -(-trace.input_tokens // _MOONCAKE_BLOCK_TOKENS)
+    given = rows.list.len().fill_null(0).to_numpy()
+    wrong = given != blocks
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{given[row]} hash_ids for {trace.input_tokens[row]:,} prompt tokens; expected {blocks[row]}, one for every "
+            f"{_MOONCAKE_BLOCK_TOKENS} tokens",
+            where=f"{where}:{row + 1}",
+        )
+    whole = (trace.input_tokens // _MOONCAKE_BLOCK_TOKENS).astype(np.int64)
+    place = np.arange(blocks.sum()) - np.repeat(np.cumsum(blocks) - blocks, blocks)
+    ids = rows.explode().to_numpy()[place < np.repeat(whole, blocks)]
+    return Prompts(
+        block_tokens=_MOONCAKE_BLOCK_TOKENS, first=np.concatenate(([0], np.cumsum(whole))), ids=ids
+    )
 
 
 def _json_lines_error(data: bytes, where: str) -> InputError:

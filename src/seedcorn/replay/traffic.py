@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from seedcorn.domain.workload import Trace
+from seedcorn.domain.workload import Prompts, Trace
 from seedcorn.errors import InputError
 
 _WINDOW_REQUESTS = 200  # per window of the rate curve: its counts are then known to about 7 % (1/√200)
@@ -31,7 +31,16 @@ def part(trace: Trace, picked: NDArray[np.int64] | NDArray[np.bool_]) -> Trace:
         input_tokens=trace.input_tokens[picked],
         output_tokens=trace.output_tokens[picked],
         priority=None if trace.priority is None else trace.priority[picked],
+        prompts=None if trace.prompts is None else _part_of_prompts(trace.prompts, picked),
     )
+
+
+def _part_of_prompts(prompts: Prompts, picked: NDArray[np.int64] | NDArray[np.bool_]) -> Prompts:
+    """The ``picked`` rows, in that order."""
+    starts, lengths = prompts.first[:-1][picked], np.diff(prompts.first)[picked]
+    first = np.concatenate(([0], np.cumsum(lengths)))
+    within = np.arange(first[-1]) - np.repeat(first[:-1], lengths)
+    return replace(prompts, first=first, ids=prompts.ids[np.repeat(starts, lengths) + within])
 
 
 def scaled(trace: Trace, *, rate_per_s: float, seed: int, num_requests: int | None = None) -> Trace:
@@ -66,7 +75,17 @@ def scaled(trace: Trace, *, rate_per_s: float, seed: int, num_requests: int | No
     anchors = np.unique(np.append(np.arange(0, count, _WINDOW_REQUESTS), count - 1))
     position = np.interp(position, position[anchors], anchors / (count - 1))  # no drift from the curve
     along = np.interp(position, curve / curve[-1], (curve_s - curve_s[0]) / (curve_s[-1] - curve_s[0]))
-    return replace(part(trace, order), arrival_s=along * ((count - 1) / rate_per_s))
+    made = replace(part(trace, order), arrival_s=along * ((count - 1) / rate_per_s))
+    if made.prompts is None:
+        return made
+    return replace(made, prompts=_new_every_pass(made.prompts, trace.num_requests))
+
+
+def _new_every_pass(prompts: Prompts, num_requests: int) -> Prompts:
+    """Rows of repeated passes over ``num_requests`` requests with new ids in each pass: a request that is
+    repeated to fill the traffic stands for another one like it, not for the same one asked again."""
+    passes = np.repeat(np.arange(prompts.first.shape[0] - 1) // num_requests, np.diff(prompts.first))
+    return replace(prompts, ids=prompts.ids + passes * (int(prompts.ids.max(initial=0)) + 1))
 
 
 def _mean_rate_per_s(trace: Trace) -> float:

@@ -16,6 +16,18 @@ from numpy.typing import NDArray
 from seedcorn.jit import inlined, jit
 from seedcorn.replay.kernels.gaps import add_run
 from seedcorn.replay.kernels.heap import push, remove
+from seedcorn.replay.kernels.prefix import (
+    SHARED,
+    Prefixes,
+    clear,
+    evict,
+    forget_uses,
+    hit_blocks,
+    hit_blocks_in_use,
+    release,
+    remember,
+    use_hits,
+)
 
 # Columns of Replicas.counters.
 STEP = 0  # steps run so far: the number of the next one
@@ -91,6 +103,8 @@ class Replicas(NamedTuple):
         emerging: (max_num_seqs, 2) and
         emerging_s: (max_num_seqs,), scratch: requests whose prompt the step completes, the tokens
             they had generated, and when the last of these came.
+        prefixes: What prompts have in common. Where they have something, a preempted request finds what the
+            cache holds of its prompt, and nothing else.
     """
 
     dense_s: NDArray[np.float64]
@@ -109,6 +123,15 @@ class Replicas(NamedTuple):
     last_token_s: NDArray[np.float64]
     emerging: NDArray[np.int64]
     emerging_s: NDArray[np.float64]
+    prefixes: Prefixes
+
+
+@jit
+def room(i: int, limits: Limits, replicas: Replicas) -> int:
+    """Blocks that replica ``i``'s sequences may hold, those that several share counted for each."""
+    prefixes = replicas.prefixes
+    twice = prefixes.counters[i, SHARED] * (prefixes.block_tokens >> limits.block_shift)
+    return int(replicas.usable_blocks[i] + twice)
 
 
 @jit
@@ -204,7 +227,10 @@ def preempt_one(i: int, limits: Limits, requests: Requests, replicas: Replicas) 
     stack[height, REQUEST] = victim
     stack[height, GENERATED] = generated
     stack[height, BLOCKS] = (cached + (1 << shift) - 1) >> shift
-    stack[height, FULL_BLOCKS] = cached >> shift if limits.prefix_caching else 0
+    shares = replicas.prefixes.block_tokens > 0
+    stack[height, FULL_BLOCKS] = cached >> shift if limits.prefix_caching and not shares else 0
+    if shares:
+        release(i, victim, replicas.prefixes)
     stack[height, MARK] = counters[FREED] - counters[REUSED]
     counters[FREED] += stack[height, BLOCKS]
     counters[PREEMPTED] = height + 1
@@ -224,7 +250,7 @@ def make_room(i: int, blocks: int, limits: Limits, requests: Requests, replicas:
         held += blocks_after_decodes(counters[CACHED], counters[STEP], replicas.residues[i], shift)
         if counters[PARTIAL] >= 0:
             held += blocks
-        if held <= replicas.usable_blocks[i]:
+        if held <= room(i, limits, replicas):
             return
         preempt_one(i, limits, requests, replicas)
 
@@ -259,7 +285,9 @@ def advance(
     emerging, emerging_s = replicas.emerging, replicas.emerging_s
     dense_s = replicas.dense_s[replicas.model[i]]
     context_s, pair_s = replicas.context_s[replicas.model[i]], replicas.pair_s[replicas.model[i]]
-    usable = replicas.usable_blocks[i]
+    prefixes, shares = replicas.prefixes, replicas.prefixes.block_tokens > 0
+    entry_blocks = prefixes.block_tokens >> shift
+    usable = room(i, limits, replicas)
 
     clock_s, busy_s = replicas.clock_s[i], replicas.busy_s[i]
     step, decoding, cached = counters[STEP], counters[DECODING], counters[CACHED]
@@ -290,6 +318,7 @@ def advance(
                 counters[PARTIAL], counters[PARTIAL_CACHED] = partial, partial_cached
                 counters[PARTIAL_GENERATED] = partial_generated
                 make_room(i, 0, limits, requests, replicas)
+                usable = room(i, limits, replicas)
                 decoding, cached, freed = counters[DECODING], counters[CACHED], counters[FREED]
                 partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
                 granted = (partial_cached + mask) >> shift
@@ -314,6 +343,7 @@ def advance(
                 counters[PARTIAL], counters[PARTIAL_CACHED] = partial, partial_cached
                 counters[PARTIAL_GENERATED] = partial_generated
                 make_room(i, grown - granted, limits, requests, replicas)
+                usable = room(i, limits, replicas)
                 decoding, cached, freed = counters[DECODING], counters[CACHED], counters[FREED]
                 partial, partial_cached = counters[PARTIAL], counters[PARTIAL_CACHED]
                 granted = (partial_cached + mask) >> shift
@@ -335,6 +365,10 @@ def advance(
 
         # 3. Unless something was preempted, waiting requests are admitted by rank: of each level the preempted first.
         blocked = False
+        if shares:
+            exact = True
+            free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
+            evict(i, free // entry_blocks, prefixes)
         while not preempted and budget > 0 and running < max_num_seqs:
             height = counters[PREEMPTED]
             start, generated = 0, 0
@@ -356,26 +390,36 @@ def advance(
             else:
                 break
             tokens = input_tokens[request] + generated
+            hit, in_use = 0, 0
+            if shares and start == 0:
+                hit = hit_blocks(i, request, tokens, prefixes)
+                in_use = hit_blocks_in_use(i, request, hit, prefixes) * entry_blocks
+                start = hit * prefixes.block_tokens
             chunk = min(tokens - start, budget)
             blocks = (start + chunk + mask) >> shift
             if blocks > free and not exact:
                 exact = True
                 free = usable - granted - blocks_after_decodes(cached, step, residues, shift)
-            if blocks > free:
+            if blocks - in_use > free:
                 blocked = True
                 break
-            free -= blocks
+            free -= blocks - in_use
             granted += blocks
+            if hit > 0:
+                use_hits(i, request, hit, prefixes)
+                usable += in_use
+            if shares:
+                evict(i, free // entry_blocks, prefixes)
             running += 1
             budget -= chunk
-            if not resumes and start > 0 and start + 1 == tokens:  # all but its last token is there: a decode
+            if not resumes and hit == 0 < start == tokens - 1:  # its KV came with it, but the last token: a decode
                 read += tokens
             else:
                 pairs += chunk * (start + 0.5 * (chunk + 1))
             token_s = 0.0
             if resumes:
                 counters[PREEMPTED] = height - 1
-                counters[REUSED] += start >> shift
+                counters[REUSED] += 0 if shares else start >> shift
                 token_s = last_token_s[height - 1]
             else:
                 head = requests.next_queued[head]
@@ -414,6 +458,10 @@ def advance(
         step += steps
         cached += decoding * steps
 
+        if shares:  # what the steps took, before anything is given back
+            free = usable - granted - blocks_held(cached, step, residues, shift)
+            evict(i, free // entry_blocks, prefixes)
+
         # 5. Who emitted its last token leaves; whose prompt is complete has emitted one and decodes.
         while decoding > 0 and last_step(heap[0]) < step:
             request = heap[0] & ((1 << ID_BITS) - 1)
@@ -425,9 +473,13 @@ def advance(
             freed += (tokens + mask) >> shift
             work -= tokens
             requests.finish_s[request] = clock_s
+            if shares:
+                release(i, request, prefixes)
         for e in range(num_emerging):
             request, generated = emerging[e, 0], emerging[e, 1]
             tokens = input_tokens[request] + generated
+            if shares:
+                remember(i, request, prefixes)
             if generated == 0:
                 requests.first_token_s[request] = clock_s
             else:
@@ -437,11 +489,15 @@ def advance(
                 freed += (tokens + mask) >> shift
                 work -= tokens
                 requests.finish_s[request] = clock_s
+                if shares:
+                    release(i, request, prefixes)
             else:
                 push(heap, decoding, (step + left - 1) << ID_BITS | request)
                 decoding += 1
                 cached += tokens
                 residues[(tokens - step) & mask] += 1
+        if shares:
+            usable = room(i, limits, replicas)
 
     replicas.clock_s[i], replicas.busy_s[i] = clock_s, busy_s
     counters[STEP], counters[DECODING], counters[CACHED] = step, decoding, cached
@@ -513,6 +569,9 @@ def lose(
         count += 1
     for k in range(count):
         requests.next_queued[lost[k]] = -1
+        if replicas.prefixes.block_tokens > 0:
+            forget_uses(lost[k], replicas.prefixes)
+    clear(i, replicas.prefixes)
     steps = counters[STEP]
     counters[:] = 0
     counters[STEP] = steps

@@ -31,6 +31,7 @@ from seedcorn.replay.kernels.batching import (
     run_s,
     steps_until,
 )
+from seedcorn.replay.kernels.prefix import hit_blocks
 
 
 @inlined
@@ -232,6 +233,51 @@ def run_power_of_two(
         if ahead > 0 or (ahead == 0 and other < best):
             best = other
         dealt_to[r] = queue(best, r, door, requests, replicas)
+
+
+@jit
+def run_least_work(
+    sent: NDArray[np.int64],
+    deducts_hits: bool,
+    dealt_to: NDArray[np.int32],
+    door: Door,
+    limits: Limits,
+    requests: Requests,
+    replicas: Replicas,
+    gap_counts: NDArray[np.int64],
+) -> None:
+    """Send each request, as it arrives, to the replica with the fewest outstanding tokens.
+
+    All replicas are run up to every arrival: where prompts have something in common, a hit may take any
+    number of tokens off what is outstanding, so nothing can be foretold. Ties go to the first in order.
+
+    Args:
+        sent: (k,) whom to send, in order.
+        deducts_hits: Whether what a replica's cache holds of the request's prompt is taken off.
+        dealt_to: (num_requests,) written in place.
+        door: Of every replica.
+        limits: The scheduler's.
+        requests: Results are written in place.
+        replicas: Run up to the last arrival.
+        gap_counts: (NUM_BINS,) gaps between tokens, added to in place.
+    """
+    for k in range(sent.shape[0]):
+        r = sent[k]
+        tokens = peak_tokens(r, requests)
+        best, least = -1, 0
+        for i in range(replicas.clock_s.shape[0]):
+            advance(i, requests.arrival_s[r], limits, requests, replicas, gap_counts)
+            if not replicas.takes[i] or tokens > replicas.usable_blocks[i] << limits.block_shift:
+                continue
+            work = outstanding(i, replicas)
+            if deducts_hits:
+                hit = hit_blocks(i, r, int(requests.input_tokens[r]), replicas.prefixes)
+                work -= hit * replicas.prefixes.block_tokens
+            if best < 0 or work < least:
+                best, least = i, work
+        dealt_to[r] = (
+            refusal(tokens, limits, replicas) if best < 0 else queue(best, r, door, requests, replicas)
+        )
 
 
 _NO_LIMIT = int(np.iinfo(np.int64).max)
