@@ -17,6 +17,7 @@ from seedcorn.jit import inlined, jit
 from seedcorn.replay.kernels.gaps import add_run
 from seedcorn.replay.kernels.heap import push, remove
 from seedcorn.replay.kernels.prefix import (
+    IDLE,
     SHARED,
     Prefixes,
     clear,
@@ -445,6 +446,10 @@ def advance(
             steps = last_step(heap[0]) - step + 1
             if decoding * ((steps >> shift) + 1) > free:
                 free = usable - blocks_held(cached, step, residues, shift)
+                steps = min(steps, steps_that_fit(free, decoding, step, residues, shift))
+            if shares and blocked:  # who is blocked may need less once some of its blocks are evicted
+                free = usable - blocks_held(cached, step, residues, shift)
+                free -= prefixes.counters[i, IDLE] * entry_blocks
                 steps = min(steps, steps_that_fit(free, decoding, step, residues, shift))
             wake_s = until_s
             if head >= 0 and running < max_num_seqs and not blocked:
