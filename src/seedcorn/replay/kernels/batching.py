@@ -413,7 +413,7 @@ def advance(
                 evict(i, free // entry_blocks, prefixes)
             running += 1
             budget -= chunk
-            if not resumes and hit == 0 < start == tokens - 1:  # its KV came with it, but the last token: a decode
+            if not resumes and hit == 0 < start == tokens - 1:  # its KV came with it: a decode
                 read += tokens
             else:
                 pairs += chunk * (start + 0.5 * (chunk + 1))
