@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -448,6 +449,7 @@ def _prefixes(
     return caches
 
 
+@lru_cache(maxsize=256)
 def _dense_table_s(model: StepModel, max_tokens: int) -> NDArray[np.float64]:
     """(max_tokens + 1,) the model's dense seconds at every token count that a step can have."""
     x = np.arange(max_tokens + 1, dtype=np.float64)

@@ -31,7 +31,7 @@ from seedcorn.study.offers import (
 )
 from seedcorn.workers import HERE, Workers
 
-EDGES = (0.5, 0.75, 0.9, 0.97)
+EDGES = (0.75, 0.9, 0.97)
 """Quantiles of a length at which traffic may be split. The dear requests are the few long ones, so the
 edges are closer there."""
 
@@ -70,7 +70,7 @@ def split_book(
     services = scenario.services
     by_class: dict[str, tuple[Offer, ...]] = {}
     progress("splitting traffic into classes", 0, len(services))
-    found = workers.map(_offers_by_class, (scenario, prices), services)
+    found = workers.map(_offers_by_class, (scenario, prices, book), services)
     for service, offers in zip(services, found, strict=True):
         by_class[service.name] = offers
         progress("splitting traffic into classes", len(by_class), len(services))
@@ -83,12 +83,18 @@ def class_weights(classes: Sequence[RequestClass], trace: Trace) -> dict[Request
 
 
 def chosen_classes(
-    service: Service, scenario: Scenario, prices: Mapping[PoolName, float]
+    service: Service,
+    scenario: Scenario,
+    prices: Mapping[PoolName, float],
+    whole_offers: Sequence[Offer] = (),
 ) -> tuple[RequestClass, ...]:
     """The split of the traffic that costs least at these prices: a tree that grows while a cut pays.
 
     A cut halves one class at one of :data:`EDGES`, by prompt length, which a router knows; by output
     length too where the scenario says that the router knows it.
+
+    Args:
+        whole_offers: What is known of replicas that serve all requests; none: it is found out.
     """
     planning = scenario.planning
     demand = demand_req_per_s(service, scenario)
@@ -96,6 +102,8 @@ def chosen_classes(
     traffic = scaled(service.trace, rate_per_s=demand, seed=planning.seed, num_requests=count)
     replicas = _replicas(service, scenario)
     known: dict[RequestClass, float] = {}
+    if whole_offers:
+        known[ALL_REQUESTS] = min(_whole_cost(offer, demand, prices) for offer in whole_offers)
 
     def cost(request_class: RequestClass) -> float:
         if request_class not in known:
@@ -106,14 +114,16 @@ def chosen_classes(
 
     classes = [ALL_REQUESTS]
     while len(classes) < planning.classes:
-        cuts = (
-            (sum(map(cost, (*(c for c in classes if c != whole), *halves))), whole, halves)
-            for whole in classes
-            for halves in _cuts(whole, service.trace, by_output=planning.output_known)
-        )
-        cheapest, whole, halves = min(cuts, key=lambda cut: cut[0], default=(math.inf, ALL_REQUESTS, None))
-        if halves is None or not cheapest < (1 - LEAST_GAIN) * sum(map(cost, classes)):
+        cheapest, best = (1 - LEAST_GAIN) * sum(map(cost, classes)), None
+        for whole in classes:
+            others = sum(cost(c) for c in classes if c != whole)
+            for long, short in _cuts(whole, service.trace, by_output=planning.output_known):
+                so_far = others + cost(long)
+                if so_far < cheapest and so_far + cost(short) < cheapest:
+                    cheapest, best = so_far + cost(short), (whole, (short, long))
+        if best is None:
             break
+        whole, halves = best
         at = classes.index(whole)
         classes[at : at + 1] = halves
     return tuple(classes)
@@ -122,25 +132,30 @@ def chosen_classes(
 def _cuts(
     whole: RequestClass, trace: Trace, *, by_output: bool
 ) -> Iterator[tuple[RequestClass, RequestClass]]:
-    """Every pair of halves of ``whole`` that both hold enough requests."""
+    """Every pair of halves of ``whole`` that both hold enough requests, the long half first: it is the dear one."""
     pairs = [whole.split(input_at=edge) for edge in _edges(trace.input_tokens)]
     if by_output:
         pairs += [whole.split(output_at=edge) for edge in _edges(trace.output_tokens)]
     for halves in pairs:
         if all(int(half.holds(trace).sum()) >= FEWEST_REQUESTS for half in halves):
-            yield halves
+            yield halves[1], halves[0]
 
 
 def _edges(lengths: NDArray[np.int32]) -> list[int]:
     return sorted({int(edge) for edge in np.quantile(lengths, EDGES)})
 
 
+def _whole_cost(offer: Offer, demand: float, prices: Mapping[PoolName, float]) -> float:
+    unit = sum(chips * max(prices[pool], FREE) for pool, chips in offer.candidate.chips.items())
+    return unit * math.ceil(demand / offer.capacity_req_per_s)
+
+
 def _offers_by_class(
-    common: tuple[Scenario, Mapping[PoolName, float]], service: Service
+    common: tuple[Scenario, Mapping[PoolName, float], OfferBook], service: Service
 ) -> tuple[Offer, ...]:
     """For each class of the split that pays, the best offer of each pool; empty where none pays."""
-    scenario, prices = common
-    classes = chosen_classes(service, scenario, prices)
+    scenario, prices, book = common
+    classes = chosen_classes(service, scenario, prices, book.offers[service.name])
     if len(classes) == 1:
         return ()
     traffic = planned_traffic(service, scenario)
