@@ -15,7 +15,9 @@ from seedcorn.replay.simulation import held_tokens, peak_tokens, replay_dealt
 from seedcorn.replay.traffic import compressed, part, scaled
 from seedcorn.units import format_seconds, format_share
 
-_FEWEST = 4_000  # requests in a replay: 40 of them lie beyond the 99th percentile
+FEWEST = 4_000
+"""Requests in a replay: 40 of them lie beyond the 99th percentile."""
+
 _RATE_TOLERANCE = 0.005  # of the rate; well below what step models are known to
 _HALVINGS = 12  # of the saturated rate, before a rate that still misses is called none
 
@@ -99,19 +101,24 @@ def capacity(
 
 
 class CapacitySearch:
-    """A server and its share of a trace, asked rate by rate; the other arguments, and what they raise, are :func:`capacity`'s.
+    """A server and its share of a trace, asked rate by rate; other arguments, and what they raise, are :func:`capacity`'s.
+
+    Args:
+        fewest: Requests in a replay; a rougher answer needs fewer.
 
     Attributes:
         saturated_per_s: Requests finished per second when all come at once: no capacity is above it.
     """
 
-    def __init__(self, server: Server, trace: Trace, slo: Slo, *, seed: int = 0) -> None:
+    def __init__(
+        self, server: Server, trace: Trace, slo: Slo, *, seed: int = 0, fewest: int = FEWEST
+    ) -> None:
         assert slo.objectives, "an SLO has at least one objective"
         _check_fits(server, trace)
-        if trace.num_requests < _FEWEST:
-            trace = scaled(trace, rate_per_s=trace.mean_rate_per_s, seed=seed, num_requests=_FEWEST)
-        self._server, self._trace, self._slo = server, trace, slo
-        sample = _evenly_picked(trace, _FEWEST)
+        if trace.num_requests < fewest:
+            trace = scaled(trace, rate_per_s=trace.mean_rate_per_s, seed=seed, num_requests=fewest)
+        self._server, self._trace, self._slo, self._fewest = server, trace, slo, fewest
+        sample = _evenly_picked(trace, fewest)
         at_once_s = server.replayed(_spaced(sample, 0.0)).duration_s
         alone = server.replayed(_spaced(sample, at_once_s))
         _check_met(alone, slo, "even when each request has the replica to itself")
@@ -148,16 +155,16 @@ class CapacitySearch:
         )
 
     def _at(self, rate_per_s: float) -> Outcome:
-        return self._server.replayed(*_share(self._trace, rate_per_s))
+        return self._server.replayed(*_share(self._trace, rate_per_s, self._fewest))
 
 
-def _share(trace: Trace, rate_per_s: float) -> tuple[Trace, int]:
+def _share(trace: Trace, rate_per_s: float, fewest: int) -> tuple[Trace, int]:
     """What replicas at ``rate_per_s`` each get of ``trace``, and of how many the share is shown, in turn."""
     replicas = trace.mean_rate_per_s / rate_per_s
     if replicas <= 1:
         return compressed(trace, rate_per_s), 1
     rounds = max(int(trace.num_requests / replicas), 1)
-    streams = min(int(replicas), -(-_FEWEST // rounds))
+    streams = min(int(replicas), -(-fewest // rounds))
     first = np.ceil(np.arange(rounds) * replicas).astype(np.int64)
     picked = (first[:, None] + np.arange(streams)).reshape(-1)
     return part(trace, picked[picked < trace.num_requests]), streams

@@ -20,6 +20,7 @@ from seedcorn.domain.workload import ALL_REQUESTS, RequestClass, Service, Trace
 from seedcorn.errors import Infeasible
 from seedcorn.perf import StepModel
 from seedcorn.replay import Capacity, CapacitySearch, Replica, part, scaled
+from seedcorn.replay.capacity import FEWEST
 from seedcorn.study.offers import (
     OfferBook,
     Progress,
@@ -45,11 +46,26 @@ FEWEST_REQUESTS = 100
 ESTIMATE_REQUESTS = 20_000
 """Of the traffic on which splits are compared; offers of those chosen are sized on all of it."""
 
-ESTIMATE_TOLERANCE = 0.02
-"""Relative, of the rates that compare splits."""
 
-SIZING_TOLERANCE = 0.005
-"""Relative, of an offer's capacity, as for a whole service."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Care:
+    """How carefully a capacity is found.
+
+    Attributes:
+        tolerance: Relative, of the rate.
+        requests: Fewest in a replay.
+    """
+
+    tolerance: float
+    requests: int
+
+
+ESTIMATE = Care(tolerance=0.02, requests=1_500)
+"""Of the rates that compare splits: 15 requests lie beyond the 99th percentile. What is chosen is sized with
+care, and replayed beside the plan without it."""
+
+SIZING = Care(tolerance=0.005, requests=FEWEST)
+"""Of an offer's capacity, as for a whole service."""
 
 FREE = 1e-9
 """A price that stands in for 0, so that costs can be compared."""
@@ -107,7 +123,7 @@ def chosen_classes(
 
     def cost(request_class: RequestClass) -> float:
         if request_class not in known:
-            call = _call(request_class, service, traffic, demand, prices, ESTIMATE_TOLERANCE, planning.seed)
+            call = _call(request_class, service, traffic, demand, prices, ESTIMATE, planning.seed)
             best = call.cheapest(replicas)
             known[request_class] = math.inf if best is None else best.cost
         return known[request_class]
@@ -163,7 +179,7 @@ def _offers_by_class(
     replicas = _replicas(service, scenario)
     found: list[Offer] = []
     for request_class in classes:
-        call = _call(request_class, service, traffic, demand, prices, SIZING_TOLERANCE, seed)
+        call = _call(request_class, service, traffic, demand, prices, SIZING, seed)
         for pool in scenario.pools:
             best = call.cheapest([(c, model) for c, model in replicas if c.pool == pool.name])
             if best is not None:
@@ -203,7 +219,7 @@ class _Call:
     traffic: Trace
     demand: float
     prices: Mapping[PoolName, float]
-    tolerance: float
+    care: Care
     seed: int
 
     def cheapest(self, replicas: Sequence[tuple[Candidate, StepModel]]) -> _Bid | None:
@@ -222,7 +238,7 @@ class _Call:
                 if fewer < 1 or not search.carries(self.demand / fewer):
                     continue
             try:
-                capacity = search.capacity(self.tolerance)
+                capacity = search.capacity(self.care.tolerance)
             except Infeasible:  # misses the SLO in this trace's bursts, at any rate
                 continue
             cost = unit * math.ceil(self.demand / capacity.rate_per_s)
@@ -238,7 +254,9 @@ class _Call:
         for candidate, model in replicas:
             try:
                 replica = Replica(step_model=model, engine=candidate.engine)
-                search = CapacitySearch(replica, self.traffic, self.service.slo, seed=self.seed)
+                search = CapacitySearch(
+                    replica, self.traffic, self.service.slo, seed=self.seed, fewest=self.care.requests
+                )
             except Infeasible:  # too long for it, or too slow for it even alone
                 continue
             unit = candidate.parallelism.chips * max(self.prices[candidate.pool], FREE)
@@ -253,7 +271,7 @@ def _call(
     traffic: Trace,
     demand: float,
     prices: Mapping[PoolName, float],
-    tolerance: float,
+    care: Care,
     seed: int,
 ) -> _Call:
     mine = request_class.holds(traffic)
@@ -262,6 +280,6 @@ def _call(
         traffic=part(traffic, mine),
         demand=demand * float(mine.mean()),
         prices=prices,
-        tolerance=tolerance,
+        care=care,
         seed=seed,
     )
