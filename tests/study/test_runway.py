@@ -80,6 +80,21 @@ def runway(folder):
     return runway_of(*resolved(folder), silent)
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"rules": {"destination": "ZZ"}}, r"scenario\.yaml:\d+:\d+: unknown destination 'ZZ'"),
+        (
+            {"rules": {"destination": "CN", "on": "1990-01-01"}, "runway": {"months": 12}},
+            "before the first rule",
+        ),
+    ],
+)
+def test_rules_that_cannot_be_kept_to_are_refused_before_any_work(tmp_path, changes, why):
+    with pytest.raises(InputError, match=why):
+        resolved(tmp_path, **changes)
+
+
 # -- runway -------------------------------------------------------------------------------------------
 
 

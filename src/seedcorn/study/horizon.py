@@ -25,6 +25,7 @@ from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import TrainingJob
 from seedcorn.errors import InputError
 from seedcorn.perf import active_params, total_params
+from seedcorn.rules import rulebook
 from seedcorn.study.resolve import placed
 from seedcorn.units import format_money, format_seconds, format_share
 from seedcorn.wire import Located, ScenarioDocument
@@ -82,13 +83,23 @@ def resolve_horizon(
         ),
         candidates=tuple(_candidates(located, candidates, scenario, start)),
         limits=_limits(document.sourcing),
-        exporting=None
-        if document.rules is None
-        else Exporting(
-            destination=document.rules.destination,
-            headquarters=document.rules.headquarters or document.rules.destination,
-        ),
+        exporting=_exporting(located, start),
     )
+
+
+def _exporting(located: Located[ScenarioDocument], start: datetime.date) -> Exporting | None:
+    """Where chips go, looked up before any long work; ``None``: the scenario keeps to no rules."""
+    rules = located.document.rules
+    if rules is None:
+        return None
+    book = rulebook()
+    with placed(located.where("rules", "destination")):
+        destination = book.destination(rules.destination)
+    with placed(located.where("rules", "headquarters")):
+        headquarters = book.destination(rules.headquarters or rules.destination)
+    with placed(located.where("rules", "on")):
+        book.law_on(start, "any chip")
+    return Exporting(destination=destination, headquarters=headquarters)
 
 
 def _start(located: Located[ScenarioDocument]) -> datetime.date:
