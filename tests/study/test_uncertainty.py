@@ -13,7 +13,7 @@ from seedcorn.report.wanted import measure_command, wanted_page
 from seedcorn.study import plan_scenario, resolve, wanted
 from seedcorn.study.offers import demand_req_per_s
 from seedcorn.wire import read_plan, read_scenario, write_plan
-from tests.study.scenarios import a_scenario_file
+from tests.study.scenarios import CHAT, a_scenario_file
 
 
 def silent(what, done, total):
@@ -22,7 +22,11 @@ def silent(what, done, total):
 
 @pytest.fixture(scope="module")
 def located(tmp_path_factory):
-    return read_scenario(a_scenario_file(tmp_path_factory.mktemp("doubt")))
+    busy = {
+        **CHAT,
+        "traffic": {"trace": "azure-conv", "rate_per_s": 20},
+    }  # many replicas, so that doubt takes some
+    return read_scenario(a_scenario_file(tmp_path_factory.mktemp("doubt"), services=[busy]))
 
 
 @pytest.fixture(scope="module")

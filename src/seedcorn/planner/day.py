@@ -31,6 +31,7 @@ from seedcorn.domain.market import (
     ResaleAward,
     ResaleKind,
 )
+from seedcorn.planner.answer import relative_gap
 from seedcorn.planner.problem import Tie
 
 _SOLD, _UNSOLD, _WAITS = "sold", "unsold", "waits"
@@ -74,10 +75,14 @@ class Day:
         """What ``answer``, an allocation of ``plain``, is in the words of ``market``."""
         if self.market is self.plain:
             return answer
-        deployments = (d for d in answer.deployments if d.service in self.services)
+        deployments = tuple(d for d in answer.deployments if d.service in self.services)
+        objective = answer.objective
+        if objective is not None and answer.bound is not None:
+            objective = min(objective + self._starts_saved(deployments), answer.bound)
+            answer = replace(answer, objective=objective, gap=relative_gap(objective, answer.bound))
         return replace(
             answer,
-            deployments=self._deployments(tuple(deployments)),
+            deployments=self._deployments(deployments),
             jobs=self._awards(self._options(answer)),
             pools=tuple(self._use(use) for use in answer.pools if self.pools[use.pool].which >= 0),
             resale=self._sales(answer),
@@ -98,6 +103,20 @@ class Day:
         return tuple(
             self._whole(service, offer, found, counts_moves) for (service, offer), found in parts.items()
         )
+
+    def _starts_saved(self, deployments: Sequence[MarketDeployment]) -> float:
+        """What is paid for starts beside replicas of the same offer that run today and are not used: an
+        allocation within the gap may do that, and together they are fewer starts."""
+        saved = 0.0
+        parts: dict[tuple[str, int], list[MarketDeployment]] = defaultdict(list)
+        for deployment in deployments:
+            parts[deployment.service, _offer_index(deployment.offer)].append(deployment)
+        for (service, index), found in parts.items():
+            offer = self.market.services[self.services[service].which].offers[index]
+            paid = sum(part.replicas for part in found if part.offer.endswith("+"))
+            needed = max(sum(part.replicas for part in found) - offer.today, 0)
+            saved += offer.move_cost * max(paid - needed, 0) / self.market.slots
+        return saved
 
     def _whole(
         self, service: str, offer: int, parts: list[MarketDeployment], counts_moves: bool

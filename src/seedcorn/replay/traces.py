@@ -211,6 +211,7 @@ def _prompts(data: bytes, trace: Trace, where: str) -> Prompts | None:
         return None
     blocks = -(-trace.input_tokens // _MOONCAKE_BLOCK_TOKENS)
     given = rows.list.len().fill_null(0).to_numpy()
+    blocks = np.where(rows.is_null().to_numpy(), 0, blocks)  # of a request that gives none, nothing is known
     wrong = given != blocks
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -219,9 +220,9 @@ def _prompts(data: bytes, trace: Trace, where: str) -> Prompts | None:
             f"{_MOONCAKE_BLOCK_TOKENS} tokens",
             where=f"{where}:{row + 1}",
         )
-    whole = (trace.input_tokens // _MOONCAKE_BLOCK_TOKENS).astype(np.int64)
+    whole = np.minimum(trace.input_tokens // _MOONCAKE_BLOCK_TOKENS, blocks).astype(np.int64)
     place = np.arange(blocks.sum()) - np.repeat(np.cumsum(blocks) - blocks, blocks)
-    ids = rows.explode().to_numpy()[place < np.repeat(whole, blocks)]
+    ids = rows.explode().drop_nulls().to_numpy()[place < np.repeat(whole, blocks)]
     return Prompts(
         block_tokens=_MOONCAKE_BLOCK_TOKENS, first=np.concatenate(([0], np.cumsum(whole))), ids=ids
     )
