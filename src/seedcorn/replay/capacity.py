@@ -118,19 +118,25 @@ class CapacitySearch:
         if trace.num_requests < fewest:
             trace = scaled(trace, rate_per_s=trace.mean_rate_per_s, seed=seed, num_requests=fewest)
         self._server, self._trace, self._slo, self._fewest = server, trace, slo, fewest
-        sample = _evenly_picked(trace, fewest)
-        at_once_s = server.replayed(_spaced(sample, 0.0)).duration_s
-        alone = server.replayed(_spaced(sample, at_once_s))
-        _check_met(alone, slo, "even when each request has the replica to itself")
-        self.saturated_per_s = sample.num_requests / at_once_s
+        self._sample = _evenly_picked(trace, fewest)
+        self._at_once_s = server.replayed(_spaced(self._sample, 0.0)).duration_s
+        self._holds_alone: bool | None = None
+        self.saturated_per_s = self._sample.num_requests / self._at_once_s
 
     def carries(self, rate_per_s: float) -> bool:
         """Whether every objective holds at ``rate_per_s``."""
-        return rate_per_s <= self.saturated_per_s and self._at(rate_per_s).meets(self._slo)
+        if self._holds_alone is None:
+            self._holds_alone = self._alone().meets(self._slo)
+        return (
+            self._holds_alone and rate_per_s <= self.saturated_per_s and self._at(rate_per_s).meets(self._slo)
+        )
 
     def capacity(self, tolerance: float = _RATE_TOLERANCE) -> Capacity:
         """The highest rate that holds; a rate ``tolerance`` above it, where one was tried, does not."""
         slo = self._slo
+        if not self._holds_alone:
+            _check_met(self._alone(), slo, "even when each request has the replica to itself")
+            self._holds_alone = True
         missed_per_s = float("inf")
         held_per_s = self.saturated_per_s
         found = self._at(held_per_s)
@@ -153,6 +159,10 @@ class CapacitySearch:
             binds=_nearest(found, slo),
             outcome=found,
         )
+
+    def _alone(self) -> Outcome:
+        """What requests get that have the server to themselves."""
+        return self._server.replayed(_spaced(self._sample, self._at_once_s))
 
     def _at(self, rate_per_s: float) -> Outcome:
         return self._server.replayed(*_share(self._trace, rate_per_s, self._fewest))

@@ -249,7 +249,7 @@ class _Call:
     def _entries(
         self, replicas: Sequence[tuple[Candidate, StepModel]]
     ) -> list[tuple[float, float, Candidate, StepModel, CapacitySearch]]:
-        """(no bid is lower, price of one replica, who), lowest first; those that fit and can hold the SLO."""
+        """(no bid is lower, price of one replica, who), lowest first; those that fit."""
         found = []
         for candidate, model in replicas:
             try:
@@ -257,7 +257,7 @@ class _Call:
                 search = CapacitySearch(
                     replica, self.traffic, self.service.slo, seed=self.seed, fewest=self.care.requests
                 )
-            except Infeasible:  # too long for it, or too slow for it even alone
+            except Infeasible:  # too long for it
                 continue
             unit = candidate.parallelism.chips * max(self.prices[candidate.pool], FREE)
             bound = unit * math.ceil(self.demand / search.saturated_per_s)

@@ -1,5 +1,6 @@
 """Every way to serve a service, and what one replica of each carries: capacity by replay."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from statistics import NormalDist
 from seedcorn.domain.hardware import Dtype, Pool
 from seedcorn.domain.offer import Candidate, Offer, Parallelism, Predicted, Refusal, RefusalKind
 from seedcorn.domain.scenario import Scenario
-from seedcorn.domain.workload import ALL_REQUESTS, EngineSettings, RequestClass, Service, Trace
+from seedcorn.domain.workload import ALL_REQUESTS, EngineSettings, RequestClass, Service, Slo, Trace
 from seedcorn.errors import DoesNotFit, Infeasible, MissesSlo, TooLong, UnknownFact
 from seedcorn.perf import StepModel, candidates
 from seedcorn.replay import Capacity, capacity, scaled
@@ -180,10 +181,37 @@ def _offer(candidate: Candidate, scenario: Scenario, traffic: Trace) -> Offer | 
     service = scenario.service(candidate.service)
     try:
         model = cautious_step_model(candidate, scenario)
-        found = capacity(model, candidate.engine, traffic, service.slo, seed=scenario.planning.seed)
+        found = _capacity(model, candidate.engine, traffic, service.slo, scenario.planning.seed)
     except Infeasible as error:
         return refusal_of(candidate, error)
     return offer_of(candidate, model, found)
+
+
+_KNOWN: dict[bytes, Capacity] = {}
+"""Capacities found in this process, by all that they depend on: a study that looks at several scenarios
+(what-ifs, months, purchases) asks most of them more than once."""
+
+
+def _capacity(model: StepModel, engine: EngineSettings, traffic: Trace, slo: Slo, seed: int) -> Capacity:
+    key = hashlib.sha256(_digest(traffic))
+    key.update(repr((engine, slo, seed, model.context_s, model.pair_s, model.kv_tokens)).encode())
+    key.update(model.tokens.tobytes() + model.dense_s.tobytes())
+    if key.digest() not in _KNOWN:
+        _KNOWN[key.digest()] = capacity(model, engine, traffic, slo, seed=seed)
+    return _KNOWN[key.digest()]
+
+
+@lru_cache(maxsize=32)
+def _digest(traffic: Trace) -> bytes:
+    """Of everything that a replay looks at."""
+    digest = hashlib.sha256()
+    for array in (traffic.arrival_s, traffic.input_tokens, traffic.output_tokens):
+        digest.update(array.tobytes())
+    if traffic.prompts is not None:
+        digest.update(traffic.prompts.first.tobytes() + traffic.prompts.ids.tobytes())
+    if traffic.priority is not None:
+        digest.update(traffic.priority.tobytes())
+    return digest.digest()
 
 
 def refusal_of(candidate: Candidate, error: Infeasible) -> Refusal:
