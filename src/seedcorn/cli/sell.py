@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from seedcorn.cli.evidence import Store, kept_measurements
 from seedcorn.cli.output import note_compilation, print_json, print_page, progress_shown, warn
 from seedcorn.cli.workers import Ray, workers_at
+from seedcorn.domain.market import ResaleKind
 from seedcorn.domain.sale import HOURS, PoolSale, Quote, Sale
 from seedcorn.errors import InputError, UnknownName
 
@@ -184,6 +185,7 @@ def _pool_json(pool: PoolSale, sale: Sale) -> dict[str, object]:
                 "kind": sold.product.kind.value,
                 "pays": sold.pays,
                 "chip_hours_a_day": sold.chip_hours,
+                "notice_s": sold.product.notice_s if sold.product.kind is ResaleKind.SPOT else None,
                 "income_a_day": {"amount": sold.income, "currency": sold.product.price[1]},
             }
             for sold in pool.products

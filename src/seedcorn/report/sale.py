@@ -6,8 +6,10 @@ from itertools import groupby
 from rich.markup import escape
 from rich.table import Table
 
+from seedcorn.domain.market import ResaleKind
 from seedcorn.domain.sale import HOURS, PoolHour, PoolSale, Quote, Sale
 from seedcorn.report.tables import Page, plain_table
+from seedcorn.units import format_seconds
 
 
 def sale_page(sale: Sale) -> Page:
@@ -117,7 +119,7 @@ def _products(sale: Sale) -> list[Table | str]:
     """The scenario's products, if it has any."""
     if not any(pool.products for pool in sale.pools):
         return []
-    numbers = ("takes", "price", "chip-hours a day", "income a day")
+    numbers = ("notice", "takes", "price", "chip-hours a day", "income a day")
     table = plain_table("product", "pool", "kind", *numbers, "", right=numbers, title="Products")
     for pool in sale.pools:
         for sold in pool.products:
@@ -127,6 +129,7 @@ def _products(sale: Sale) -> list[Table | str]:
                 product.name,
                 product.pool,
                 product.kind,
+                format_seconds(product.notice_s) if product.kind is ResaleKind.SPOT else "-",
                 f"{product.max_chips:,}",
                 f"{amount:,.2f} {currency}",
                 f"{sold.chip_hours:,}",
