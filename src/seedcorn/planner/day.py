@@ -97,21 +97,16 @@ class Day:
     def _deployments(self, deployments: Sequence[MarketDeployment]) -> tuple[MarketDeployment, ...]:
         """Replicas kept and replicas started of one offer, together again."""
         counts_moves = self.market.counts_moves
-        parts: dict[tuple[str, int], list[MarketDeployment]] = defaultdict(list)
-        for deployment in deployments:
-            parts[deployment.service, _offer_index(deployment.offer)].append(deployment)
         return tuple(
-            self._whole(service, offer, found, counts_moves) for (service, offer), found in parts.items()
+            self._whole(service, offer, found, counts_moves)
+            for (service, offer), found in _parts(deployments).items()
         )
 
     def _starts_saved(self, deployments: Sequence[MarketDeployment]) -> float:
         """What is paid for starts beside replicas of the same offer that run today and are not used: an
         allocation within the gap may do that, and together they are fewer starts."""
         saved = 0.0
-        parts: dict[tuple[str, int], list[MarketDeployment]] = defaultdict(list)
-        for deployment in deployments:
-            parts[deployment.service, _offer_index(deployment.offer)].append(deployment)
-        for (service, index), found in parts.items():
+        for (service, index), found in _parts(deployments).items():
             offer = self.market.services[self.services[service].which].offers[index]
             paid = sum(part.replicas for part in found if part.offer.endswith("+"))
             needed = max(sum(part.replicas for part in found) - offer.today, 0)
@@ -322,6 +317,14 @@ def _choices(market: Market, decided: Decided, j: int, slot: int | None) -> list
         return [] if option is None else [option]
     job = market.jobs[j]
     return [k for k, option in enumerate(job.options) if job.is_in_time(option)]
+
+
+def _parts(deployments: Sequence[MarketDeployment]) -> dict[tuple[str, int], list[MarketDeployment]]:
+    """(service, offer) → the deployments of its parts, replicas kept and replicas started."""
+    parts: dict[tuple[str, int], list[MarketDeployment]] = defaultdict(list)
+    for deployment in deployments:
+        parts[deployment.service, _offer_index(deployment.offer)].append(deployment)
+    return parts
 
 
 def _offer_index(name: str) -> int:
