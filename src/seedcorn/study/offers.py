@@ -23,6 +23,10 @@ Progress = Callable[[str, int, int], None]
 """Called with (what, done, of how many)."""
 
 
+def silent(_: str, __: int, ___: int) -> None:
+    """No progress: of work inside other work that reports, here or on another machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferBook:
     """What was found for each service (by name): offers that work, and refusals that say why not.

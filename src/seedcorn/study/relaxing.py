@@ -8,7 +8,7 @@ from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.workload import Objective, Service, Slo
 from seedcorn.errors import FleetTooSmall
 from seedcorn.study.disaggregation import with_units
-from seedcorn.study.offers import OfferBook, Progress, offer_book
+from seedcorn.study.offers import OfferBook, Progress, offer_book, silent
 from seedcorn.units import format_seconds
 from seedcorn.workers import Workers
 
@@ -74,7 +74,7 @@ def _least_bound_s(
     def is_enough(factor: float) -> bool:
         relaxed = _relaxed(service, objective, factor * objective.bound_s)
         alone = replace(scenario, services=(relaxed,))
-        found = with_units(offer_book(alone, _silent, workers), alone, _silent, workers)
+        found = with_units(offer_book(alone, silent, workers), alone, silent, workers)
         return clears(replace(book, offers={**book.offers, service.name: found.offers[service.name]}))
 
     low, high = 1.0, MOST_RELAXED
@@ -93,7 +93,3 @@ def _relaxed(service: Service, objective: Objective, bound_s: float) -> Service:
     looser = replace(objective, bound_s=bound_s)
     objectives: tuple[Objective, ...] = tuple(looser if o == objective else o for o in service.slo.objectives)
     return replace(service, slo=Slo(objectives=objectives))
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """The searches inside report as one."""

@@ -8,7 +8,7 @@ from seedcorn.domain.plan import Plan
 from seedcorn.domain.scenario import Scenario
 from seedcorn.domain.sweep import PoolLeft, SweepPoint
 from seedcorn.errors import Infeasible
-from seedcorn.study.offers import Progress
+from seedcorn.study.offers import Progress, silent
 from seedcorn.study.planning import plan_scenario
 from seedcorn.workers import InTurn, Workers
 
@@ -44,7 +44,7 @@ def sweep(what_ifs: Sequence[WhatIf], progress: Progress, workers: Workers | Non
 
 def _tried(_: None, what_if: WhatIf) -> Tried:
     try:
-        plan = plan_scenario(what_if.scenario, _silent)
+        plan = plan_scenario(what_if.scenario, silent)
     except Infeasible as error:
         reason = "; ".join([error.message, *getattr(error, "__notes__", ())])
         no_plan = SweepPoint(
@@ -55,10 +55,6 @@ def _tried(_: None, what_if: WhatIf) -> Tried:
         )
         return Tried(point=no_plan, plan=None)
     return Tried(point=_planned(what_if, plan), plan=plan)
-
-
-def _silent(_: str, __: int, ___: int) -> None:
-    """Progress inside a what-if: it may run on another machine."""
 
 
 def _planned(what_if: WhatIf, plan: Plan) -> SweepPoint:
